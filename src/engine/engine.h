@@ -1,0 +1,130 @@
+// What the rest of the house sees of a model: rollouts out, updates in, all in host arrays.
+//
+// The implementation (src/engine/torch) lives in a shared library that is loaded when a model is opened, so that
+// commands without a model start at once and run where PyTorch is absent. Nothing here mentions a tensor. A test can
+// implement Model itself and drive the trainer without libtorch.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/model_config.h"
+
+namespace whet::engine {
+
+using TokenId = std::int32_t;
+
+struct SamplingOptions {
+  double temperature = 1.0;   ///< > 0; logits are divided by it
+  double top_p = 1.0;         ///< in (0, 1]; nucleus sampling
+  int top_k = 0;              ///< 0: off
+  int max_new_tokens = 64;    ///< responses are cut here and marked truncated
+  bool greedy = false;        ///< take the most likely token; the smallest id wins a tie
+};
+
+/// A prompt to sample from. `key` identifies the problem in the random draws.
+struct Prompt {
+  std::vector<TokenId> tokens;
+  std::uint64_t key = 0;
+  int samples = 1;
+};
+
+/// One sampled response. The per-token values belong to the distribution that was sampled from: logits divided by the
+/// temperature, before top-p and top-k, over the vocabulary in use.
+struct Rollout {
+  std::vector<TokenId> tokens;         ///< including the end token, if it came
+  std::vector<float> logprob;          ///< log pi_t(y_t)
+  std::vector<float> entropy;          ///< nats
+  std::vector<float> self_certainty;   ///< KL(U || pi_t), nats
+  std::vector<float> gap;              ///< largest minus second largest probability
+  bool truncated = false;              ///< no end token within the limit
+};
+
+struct RolloutRequest {
+  std::span<const Prompt> prompts;
+  SamplingOptions sampling;
+  std::uint64_t stream = 0;  ///< key of this batch's draws: combine({seed, purpose, step})
+  int max_active = 0;        ///< sequences decoded at once; 0: chosen by the engine
+};
+
+/// A prompt with responses that share it: the unit of scoring and training. The prompt is computed once.
+struct SharedPromptBatch {
+  std::vector<TokenId> prompt;
+  std::vector<std::vector<TokenId>> responses;
+};
+
+/// Called for a run of consecutive responses (flattened over groups in order: first index, count). `logprob` holds
+/// log pi(y_t) of their tokens, concatenated; the callee writes dLoss/dlogprob into `gradient` (same length).
+using PolicyGradient =
+    std::function<void(std::size_t first_response, std::size_t count, std::span<const float> logprob, std::span<float> gradient)>;
+
+struct AdamOptions {
+  double learning_rate = 1e-6;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.01;   ///< decoupled; matrices and embeddings only
+  double clip = 1.0;            ///< largest global gradient norm; 0: off
+};
+
+/// Seconds spent since the model was opened.
+struct PhaseSeconds {
+  double prefill = 0, decode = 0, sampling = 0, forward = 0, backward = 0, optimizer = 0;
+};
+
+class Model {
+ public:
+  virtual ~Model() = default;
+
+  virtual const ModelConfig& config() const = 0;
+  virtual std::int64_t parameter_count() const = 0;
+
+  /// Samples every prompt's responses. Result [prompt][sample]. A token's draw depends only on (stream, prompt key,
+  /// sample index, position). UserError for options out of range or a prompt that does not fit the context.
+  virtual std::vector<std::vector<Rollout>> rollout(const RolloutRequest& request) = 0;
+
+  /// log pi(y_t) of every response token at a temperature. Result [group][response][token]. Keeps no gradient.
+  virtual std::vector<std::vector<std::vector<float>>> logprobs(std::span<const SharedPromptBatch> groups,
+                                                                double temperature) = 0;
+
+  /// Adds dLoss/dparameters to the gradient: log-probs go out through `gradient_of`, their gradients come back.
+  /// Micro-batches hold at most `token_budget` tokens (a single group may exceed it).
+  virtual void accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature,
+                                   std::int64_t token_budget, const PolicyGradient& gradient_of) = 0;
+
+  /// Clips, applies AdamW, clears the gradient. Returns the global gradient norm before clipping.
+  /// RunError when it is not finite; the weights are then untouched.
+  virtual double optimizer_step(const AdamOptions& options) = 0;
+
+  /// Writes config.json, generation_config.json and model.safetensors (or shards) into an existing folder.
+  virtual void save(const std::filesystem::path& folder) const = 0;
+  /// The optimizer's moments and step count, exactly.
+  virtual void save_optimizer(const std::filesystem::path& file) const = 0;
+  virtual void load_optimizer(const std::filesystem::path& file) = 0;
+
+  /// An independent copy with the same weights and no optimizer state.
+  virtual std::unique_ptr<Model> clone() const = 0;
+
+  virtual PhaseSeconds phase_seconds() const = 0;
+};
+
+struct EngineOptions {
+  int threads = 0;             ///< 0: one per core
+  std::string dtype = "float32";
+};
+
+/// Opens a Hugging Face model folder. UserError naming file and field when something is missing or does not fit.
+std::unique_ptr<Model> open_model(const std::filesystem::path& folder, const EngineOptions& options);
+
+/// A model with random weights (normal, standard deviation `config.initializer_range`) drawn under `seed`.
+std::unique_ptr<Model> new_model(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options);
+
+/// Versions of the libraries the engine runs on, for the manifest.
+std::string engine_versions();
+
+}  // namespace whet::engine

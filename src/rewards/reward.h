@@ -1,0 +1,68 @@
+// What the policy is paid for. A reward is a pure function of a group: it knows no tensors, no model and no trainer.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/random.h"
+#include "base/registry.h"
+
+namespace whet::rewards {
+
+/// One response, as a reward sees it. Per-token values run over the response including its first end token.
+struct Sample {
+  /// Equivalence class of the answer within the group: 0, 1, ... or -1 when no answer could be extracted.
+  int answer_class = -1;
+  std::string answer;                      ///< canonical form; empty when absent
+  std::span<const float> logprob;          ///< log pi_t(y_t)
+  std::span<const float> entropy;          ///< H(pi_t), nats
+  std::span<const float> self_certainty;   ///< KL(U || pi_t)
+  std::span<const float> gap;              ///< largest minus second largest probability
+  bool truncated = false;                  ///< cut at the length limit
+  std::optional<bool> correct;             ///< the true reward; only `ground-truth` may read it
+};
+
+/// The n rollouts of one problem in one step.
+struct Group {
+  std::vector<Sample> samples;
+};
+
+struct Scored {
+  std::vector<double> reward;        ///< one per sample
+  /// The class taken as the label (ensemble rewards), or -1 when the group has none or the reward uses none.
+  int label_class = -1;
+};
+
+/// What a reward needs beyond answers, so that a run which cannot provide it is refused by name before it starts.
+struct Needs {
+  bool label = false;         ///< Sample::correct
+  bool token_stats = false;   ///< per-token values
+};
+
+class Reward {
+ public:
+  virtual ~Reward() = default;
+  /// Scores a group. `random` is for rewards that draw (a coin, chosen votes); it is keyed by step and problem.
+  virtual Scored score(const Group& group, base::Random& random) const = 0;
+};
+
+struct RewardEntry {
+  std::string family;   ///< "certainty", "ensemble", "external", "control"
+  std::string formula;  ///< one line
+  std::string source;   ///< system and paper
+  Needs needs;
+  std::function<std::unique_ptr<Reward>()> make;
+};
+
+base::Registry<RewardEntry>& rewards();
+
+/// The winning class of a group: the largest; ties broken by the larger summed log-probability, then by the smallest
+/// canonical answer, never by the order of arrival. -1 when every answer is absent.
+int majority_class(const Group& group);
+
+}  // namespace whet::rewards

@@ -1,0 +1,95 @@
+// Where problems come from, and who decides what an answer is.
+//
+// A task generates problems whose answers can be checked, or reads them from a file. It owns the rule that finds the
+// answer in a response and the rule that compares it with a label, because both depend on how the task is written.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/random.h"
+#include "base/registry.h"
+
+namespace whet::tasks {
+
+/// A prompt with what is known about it.
+struct Problem {
+  std::string id;                     ///< unique within its source
+  std::string source;                 ///< task name, or the file's own source/data_source
+  std::string prompt;                 ///< text that the model continues
+  std::optional<std::string> answer;  ///< the label, in the task's canonical form; training reads it only for `ground-truth`
+  std::vector<std::string> rephrased; ///< prompts that ask the same in other words (may be empty)
+};
+
+/// Training and held-out problems are disjoint by construction: the hash of a prompt decides to which side it belongs.
+enum class Split { kTrain, kHeldOut };
+
+/// One pre-training text: the context carries no loss, the completion does (and is followed by the end token).
+struct Document {
+  std::string context;
+  std::string completion;
+};
+
+/// The side a prompt belongs to: one prompt in ten is held out. A pure function of the text.
+Split split_of(std::string_view prompt);
+
+class Task {
+ public:
+  virtual ~Task() = default;
+
+  /// The index-th problem of a split under a seed; the same arguments give the same problem on every machine.
+  /// UserError when the task has no generator (a file of problems).
+  virtual Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const = 0;
+
+  /// Number of distinct problems of a split, or nullopt when practically endless.
+  virtual std::optional<std::uint64_t> size(Split) const { return std::nullopt; }
+
+  /// The answer in a response, in canonical form, or nullopt when there is none. Two answers are in one class, and an
+  /// answer is right, exactly when `equivalent` says so: voting and grading use one relation.
+  virtual std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const = 0;
+
+  /// Symmetric and reflexive comparison of two canonical answers to `problem`.
+  virtual bool equivalent(const Problem& problem, std::string_view a, std::string_view b) const {
+    (void)problem;
+    return a == b;
+  }
+
+  /// Whether an answer is right: equivalent to the label, or, for tasks with many right answers (Countdown), accepted by
+  /// the task's checker. Must not be called on problems without a label unless the task has a checker.
+  virtual bool correct(const Problem& problem, std::string_view answer) const {
+    return problem.answer && equivalent(problem, answer, *problem.answer);
+  }
+
+  /// Whether `correct` can be asked for this problem.
+  virtual bool has_label(const Problem& problem) const { return problem.answer.has_value(); }
+
+  /// A text of the named pre-training mixture ("" is the default mixture). Documents use only training prompts.
+  /// UserError when the task has no such mixture.
+  virtual Document document(std::string_view mixture, base::Random& random) const = 0;
+
+  /// All characters that prompts and documents may contain (for building the embedded models' tokenizers).
+  virtual std::string alphabet() const = 0;
+
+  /// Length limit for responses, in characters, that fits every right answer; the default of --max-new-tokens.
+  virtual int response_limit() const = 0;
+};
+
+/// How a task is made. `files` are the problem files given on the command line (empty for generators).
+struct TaskSource {
+  std::vector<std::string> files;           ///< --problems
+  std::vector<std::string> held_out_files;  ///< --held-out-problems; empty: split `files` by split_of
+};
+
+struct TaskEntry {
+  std::string summary;  ///< one line for listings
+  std::function<std::unique_ptr<Task>(const TaskSource&)> make;
+};
+
+base::Registry<TaskEntry>& tasks();
+
+}  // namespace whet::tasks
