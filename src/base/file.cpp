@@ -61,21 +61,31 @@ std::string read_file(const fs::path& path) {
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {
-  const fs::path temporary = path.string() + ".tmp-" + std::to_string(::getpid());
-  const int descriptor = ::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-  if (descriptor < 0) run_error("file", "cannot write {}: {}", path.string(), reason());
-  try {
-    write_all(descriptor, bytes, path);
-    if (::fsync(descriptor) != 0) run_error("file", "cannot write {}: {}", path.string(), reason());
-  } catch (...) {
-    ::close(descriptor);
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  if (::close(descriptor) != 0 || ::rename(temporary.c_str(), path.c_str()) != 0) {
+  NewFile file(path);
+  file.write(bytes);
+  file.commit();
+}
+
+NewFile::NewFile(fs::path path)
+    : path_(std::move(path)), temporary_(path_.string() + ".tmp-" + std::to_string(::getpid())) {
+  descriptor_ = ::open(temporary_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  if (descriptor_ < 0) run_error("file", "cannot write {}: {}", path_.string(), reason());
+}
+
+NewFile::~NewFile() {
+  if (descriptor_ < 0) return;
+  ::close(descriptor_);
+  ::unlink(temporary_.c_str());
+}
+
+void NewFile::write(std::string_view bytes) { write_all(descriptor_, bytes, path_); }
+
+void NewFile::commit() {
+  if (::fsync(descriptor_) != 0) run_error("file", "cannot write {}: {}", path_.string(), reason());
+  if (::close(std::exchange(descriptor_, -1)) != 0 || ::rename(temporary_.c_str(), path_.c_str()) != 0) {
     const std::string why = reason();
-    ::unlink(temporary.c_str());
-    run_error("file", "cannot write {}: {}", path.string(), why);
+    ::unlink(temporary_.c_str());
+    run_error("file", "cannot write {}: {}", path_.string(), why);
   }
 }
 

@@ -16,6 +16,24 @@ std::string read_file(const std::filesystem::path& path);
 /// after a kill or a full disk) sees either the old file or the whole new one. RunError on failure; the temporary is removed.
 void write_file(const std::filesystem::path& path, std::string_view bytes);
 
+/// write_file for content that comes in pieces: nothing stands at `path` before commit(), and an object that is
+/// destroyed without it leaves no trace. RunError on failure.
+class NewFile {
+ public:
+  explicit NewFile(std::filesystem::path path);
+  ~NewFile();
+  NewFile(const NewFile&) = delete;
+  NewFile& operator=(const NewFile&) = delete;
+
+  void write(std::string_view bytes);
+  void commit();
+
+ private:
+  std::filesystem::path path_;
+  std::filesystem::path temporary_;
+  int descriptor_ = -1;
+};
+
 /// Creates `path` as a new, empty folder. UserError when something non-empty is already there.
 void create_new_folder(const std::filesystem::path& path);
 
