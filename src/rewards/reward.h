@@ -33,9 +33,15 @@ struct Group {
 };
 
 struct Scored {
-  std::vector<double> reward;        ///< one per sample
+  std::vector<double> reward = {};   ///< one per sample, in the units of the reward's formula
+  /// The same rewards divided by a positive constant of the group, where the plain values would underflow
+  /// (`probability`); empty otherwise. Group-normalised advantages do not depend on the constant.
+  std::vector<double> rescaled = {};
   /// The class taken as the label (ensemble rewards), or -1 when the group has none or the reward uses none.
   int label_class = -1;
+
+  /// What to normalise within the group. Advantages that compare groups with each other must use `reward`.
+  const std::vector<double>& within_group() const { return rescaled.empty() ? reward : rescaled; }
 };
 
 /// What a reward needs beyond answers, so that a run which cannot provide it is refused by name before it starts.
@@ -48,6 +54,8 @@ class Reward {
  public:
   virtual ~Reward() = default;
   /// Scores a group. `random` is for rewards that draw (a coin, chosen votes); it is keyed by step and problem.
+  /// UserError when the group lacks what the reward needs (and how to add it); RunError naming the reward and the
+  /// rollout when a per-token value is not finite. Reordering the samples reorders the rewards and changes nothing else.
   virtual Scored score(const Group& group, base::Random& random) const = 0;
 };
 
@@ -55,14 +63,18 @@ struct RewardEntry {
   std::string family;   ///< "certainty", "ensemble", "external", "control"
   std::string formula;  ///< one line
   std::string source;   ///< system and paper
-  Needs needs;
+  Needs needs = {};
   std::function<std::unique_ptr<Reward>()> make;
 };
 
 base::Registry<RewardEntry>& rewards();
 
-/// The winning class of a group: the largest; ties broken by the larger summed log-probability, then by the smallest
-/// canonical answer, never by the order of arrival. -1 when every answer is absent.
+/// The winning class of a group: the largest; ties broken by the larger summed log-probability (0 where it is not
+/// known), then by the smallest canonical answer in byte order, never by the order of arrival. -1 when every answer is
+/// absent. RunError when a log-probability is not finite.
 int majority_class(const Group& group);
+
+/// Number of samples in `answer_class`; 0 for -1, because an absent answer is part of no class.
+std::size_t class_size(const Group& group, int answer_class);
 
 }  // namespace whet::rewards
