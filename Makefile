@@ -1,0 +1,29 @@
+# Short names for what is done most: each target is one line of a script in scripts/, which can be run by itself.
+.DEFAULT_GOAL := help
+.PHONY: help setup build test demo bench peers clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
+
+setup: ## install what is missing: the distribution's packages, and PyTorch into .venv if none is usable
+	@scripts/setup
+
+build: setup ## compile build/whet
+	@scripts/build
+
+test: ## set up, build, run all tests
+	@scripts/setup --tests
+	@scripts/build
+	@scripts/test
+
+demo: build ## set up, build, and watch a model train itself, rise, and collapse (about 6 minutes)
+	@scripts/demo
+
+bench: build ## set up, build, measure speed and memory against plain PyTorch
+	@scripts/bench
+
+peers: setup ## run only the peers that `make bench` compares with
+	@scripts/bench --peers-only
+
+clean: ## remove the build; keeps .venv and runs/
+	@rm -rf build build-dev build-asan
