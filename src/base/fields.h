@@ -26,7 +26,7 @@ struct Allowed {
   double low = -std::numeric_limits<double>::infinity();
   double high = std::numeric_limits<double>::infinity();
   bool low_open = false;  ///< the bound itself is not allowed
-  std::vector<std::string> choices;
+  std::vector<std::string> choices = {};
 };
 
 inline Allowed anything() { return {}; }
