@@ -43,11 +43,13 @@ const base::Registrar kCoin(rewards(), "random",
                             RewardEntry{.family = "control",
                                         .formula = "1 with probability 1/2, else 0",
                                         .source = "control",
+                                        .binary = true,
                                         .make = [] { return std::make_unique<Coin>(); }});
 const base::Registrar kFormat(rewards(), "format",
                               RewardEntry{.family = "control",
                                           .formula = "1 if an answer could be extracted, else 0",
                                           .source = "control",
+                                          .binary = true,
                                           .make = [] { return std::make_unique<Format>(); }});
 
 }  // namespace

@@ -25,6 +25,7 @@ const base::Registrar kRegistered(rewards(), "ground-truth",
                                               .formula = "1 if the answer is right, else 0",
                                               .source = "supervised RLVR",
                                               .needs = {.label = true},
+                                              .binary = true,
                                               .make = [] { return std::make_unique<GroundTruth>(); }});
 
 }  // namespace

@@ -20,6 +20,7 @@ const base::Registrar kRegistered(rewards(), "majority-vote",
                                   RewardEntry{.family = "ensemble",
                                               .formula = "1 if the answer is in the group's largest class, else 0",
                                               .source = "TTRL, arXiv 2504.16084; SRT, arXiv 2505.21444",
+                                              .binary = true,
                                               .make = [] { return std::make_unique<MajorityVote>(); }});
 
 }  // namespace

@@ -64,6 +64,7 @@ struct RewardEntry {
   std::string formula;  ///< one line
   std::string source;   ///< system and paper
   Needs needs = {};
+  bool binary = false;  ///< every reward is 0 or 1, so that it can be equal to the true reward
   std::function<std::unique_ptr<Reward>()> make;
 };
 

@@ -1,0 +1,102 @@
+// Whether confidence goes with being right.
+#include "analysis/calibration.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numeric>
+
+#include "base/error.h"
+
+namespace whet::analysis {
+namespace {
+
+void check(const std::vector<double>& scores, const std::vector<bool>& correct) {
+  if (scores.size() != correct.size()) {
+    base::user_error("calibration", "{} scores for {} samples, want one each", scores.size(), correct.size());
+  }
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    if (!std::isfinite(scores[i])) base::user_error("calibration", "score {} is {}, want a finite number", i, scores[i]);
+  }
+}
+
+}  // namespace
+
+std::optional<double> auroc(const std::vector<double>& scores, const std::vector<bool>& correct) {
+  check(scores, correct);
+  std::vector<std::size_t> order(scores.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return scores[a] < scores[b]; });
+
+  // Runs of equal scores: each right sample beats the wrong ones below and half of those beside it.
+  double wrong_below = 0, right_total = 0, wins = 0;
+  for (std::size_t first = 0; first < order.size();) {
+    double right = 0, wrong = 0;
+    std::size_t next = first;
+    for (; next < order.size() && scores[order[next]] == scores[order[first]]; ++next) {
+      ++(correct[order[next]] ? right : wrong);
+    }
+    wins += right * (wrong_below + wrong / 2);
+    wrong_below += wrong;
+    right_total += right;
+    first = next;
+  }
+  if (right_total == 0 || wrong_below == 0) return std::nullopt;
+  return wins / (right_total * wrong_below);
+}
+
+std::optional<double> point_biserial(const std::vector<double>& scores, const std::vector<bool>& correct) {
+  check(scores, correct);
+  if (scores.empty()) return std::nullopt;
+  const auto n = static_cast<double>(scores.size());
+  const auto [low, high] = std::minmax_element(scores.begin(), scores.end());
+  const auto right = static_cast<double>(std::count(correct.begin(), correct.end(), true));
+  if (*low == *high || right == 0 || right == n) return std::nullopt;
+  const double mean = std::accumulate(scores.begin(), scores.end(), 0.0) / n;
+  const double share = right / n;
+  double covariance = 0, variance = 0;
+  for (std::size_t i = 0; i < scores.size(); ++i) {
+    covariance += (scores[i] - mean) * ((correct[i] ? 1 : 0) - share);
+    variance += (scores[i] - mean) * (scores[i] - mean);
+  }
+  return covariance / std::sqrt(variance * n * share * (1 - share));
+}
+
+std::vector<ReliabilityBin> reliability(const std::vector<double>& confidences, const std::vector<bool>& correct, int bins) {
+  check(confidences, correct);
+  if (bins < 1) base::user_error("calibration", "{} bins, want at least 1", bins);
+  std::vector<ReliabilityBin> result(static_cast<std::size_t>(bins));
+  for (int b = 0; b < bins; ++b) {
+    result[static_cast<std::size_t>(b)].low = static_cast<double>(b) / bins;
+    result[static_cast<std::size_t>(b)].high = static_cast<double>(b + 1) / bins;
+  }
+  for (std::size_t i = 0; i < confidences.size(); ++i) {
+    const double confidence = confidences[i];
+    if (confidence < 0 || confidence > 1) {
+      base::user_error("calibration", "confidence {} is {}, want 0..1", i, confidence);
+    }
+    // The bounds themselves decide, not confidence * bins, whose rounding can differ from theirs.
+    const auto above = std::upper_bound(result.begin(), result.end(), confidence,
+                                        [](double value, const ReliabilityBin& bin) { return value < bin.low; });
+    ReliabilityBin& bin = *std::prev(above);
+    ++bin.count;
+    bin.confidence += confidence;
+    bin.accuracy += correct[i] ? 1 : 0;
+  }
+  for (ReliabilityBin& bin : result) {
+    if (bin.count == 0) continue;
+    bin.confidence /= static_cast<double>(bin.count);
+    bin.accuracy /= static_cast<double>(bin.count);
+  }
+  return result;
+}
+
+std::optional<double> expected_calibration_error(const std::vector<ReliabilityBin>& bins) {
+  double sum = 0, count = 0;
+  for (const ReliabilityBin& bin : bins) {
+    sum += static_cast<double>(bin.count) * std::abs(bin.accuracy - bin.confidence);
+    count += static_cast<double>(bin.count);
+  }
+  return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+}  // namespace whet::analysis
