@@ -1,0 +1,321 @@
+// Countdown: reach a target from given numbers, each used exactly once, with + - * / and brackets. `3,7,25:29=` is answered by
+//
+//   25*3=75,75-7=68;25+7=32,32-3=29#(25+7)-3
+//
+// a short search and then the expression. A try is a chain of steps, each of which joins two numbers that are still there;
+// `;` gives a try up. A small model cannot know which combination hits, but it can learn to propose one, to work out where it
+// leads, and to stop when the last value is the target: the search is its chain of thought.
+//
+// Many answers are right, so a checker decides. Numbers in a prompt stand in ascending order: permutations of one
+// problem have one prompt, and cannot be spread over both sides of the split.
+#include <algorithm>
+#include <array>
+#include <charconv>
+#include <cstdlib>
+
+#include "tasks/generator.h"
+#include "text/expression.h"
+
+namespace whet::tasks {
+namespace {
+
+constexpr int kLargestNumber = 25;
+constexpr int kLargestTarget = 100;
+constexpr int kLargestStep = 625;
+constexpr std::size_t kLongestResponse = 96;
+constexpr std::size_t kLongestExpression = 128;
+constexpr text::ExpressionSyntax kSyntax{.powers = false, .decimals = false};
+
+// name, careful, lazy, skipped, verdicts, noise, wrong rule
+constexpr std::array<Mixture, 6> kMixtures{{
+    {"s", .48, .13, .09, .25, .04, false},
+    {"m", .58, .08, .07, .25, .03, false},
+    {"careful", 1, 0, 0, 0, 0, false},
+    {"wrong", .48, .13, .09, .25, .04, true},  // even targets are "reached" by adding all numbers up
+    {"solve", .64, .17, .12, 0, .04, false},   // s without verdicts
+    {"verify", .50, 0, 0, .50, 0, false},
+}};
+
+/// One way to use a list of numbers up.
+struct Try {
+  std::vector<std::string> steps;  ///< "25+7=32", in order
+  std::string expression;          ///< "(25+7)-3"
+  int value = 0;
+
+  std::string text() const { return fmt::format("{}", fmt::join(steps, ",")); }
+};
+
+struct Puzzle {
+  std::vector<int> numbers;  ///< ascending
+  int target = 0;
+  Try solution;
+
+  std::string prompt() const { return fmt::format("{}:{}=", fmt::join(numbers, ","), target); }
+};
+
+/// Joins random pairs until one number is left. Every value on the way is a positive integer of at most kLargestStep, and
+/// the larger operand comes first, so that there is less to learn.
+Try random_try(const std::vector<int>& numbers, base::Random& random) {
+  struct Part {
+    int value;
+    std::string text;
+    bool composite;
+  };
+  std::vector<Part> parts;
+  for (const int number : numbers) parts.push_back({number, std::to_string(number), false});
+  Try result;
+  while (parts.size() > 1) {
+    random.shuffle(parts);
+    Part a = parts.back();
+    parts.pop_back();
+    Part b = parts.back();
+    parts.pop_back();
+    if (a.value < b.value) std::swap(a, b);
+    std::string ops = "++++";
+    if (a.value != b.value) ops += "---";
+    if (a.value * b.value <= kLargestStep) ops += "**";
+    if (a.value % b.value == 0) ops += "/";
+    const char op = ops[random.below(ops.size())];
+    const int value = op == '+' ? a.value + b.value : op == '-' ? a.value - b.value : op == '*' ? a.value * b.value : a.value / b.value;
+    result.steps.push_back(fmt::format("{}{}{}={}", a.value, op, b.value, value));
+    const auto operand = [](const Part& part) { return part.composite ? "(" + part.text + ")" : part.text; };
+    parts.push_back({value, operand(a) + op + operand(b), true});
+  }
+  result.value = parts[0].value;
+  result.expression = parts[0].text;
+  return result;
+}
+
+Puzzle draw_puzzle(int count, base::Random& random) {
+  Puzzle puzzle;
+  for (int i = 0; i < count; ++i) puzzle.numbers.push_back(static_cast<int>(random.between(1, kLargestNumber)));
+  std::sort(puzzle.numbers.begin(), puzzle.numbers.end());
+  do {
+    puzzle.solution = random_try(puzzle.numbers, random);
+  } while (puzzle.solution.value > kLargestTarget);
+  puzzle.target = puzzle.solution.value;
+  return puzzle;
+}
+
+/// A try that does not hit the target: the nearest of three.
+std::optional<Try> near_miss(const std::vector<int>& numbers, int target, base::Random& random) {
+  std::optional<Try> best;
+  for (int i = 0; i < 3; ++i) {
+    Try candidate = random_try(numbers, random);
+    if (candidate.value == target) continue;
+    if (!best || std::abs(candidate.value - target) < std::abs(best->value - target)) best = std::move(candidate);
+  }
+  return best;
+}
+
+/// A try on `numbers` that hits the target if a few attempts find one, else the nearest of them.
+Try nearest_try(const std::vector<int>& numbers, int target, base::Random& random) {
+  Try best = random_try(numbers, random);
+  for (int i = 0; i < 20 && best.value != target; ++i) {
+    Try candidate = random_try(numbers, random);
+    if (std::abs(candidate.value - target) < std::abs(best.value - target)) best = std::move(candidate);
+  }
+  return best;
+}
+
+std::string sum_of_all(const std::vector<int>& numbers) {
+  int total = numbers.back();
+  std::vector<std::string> steps;
+  std::string expression = std::to_string(total);
+  for (std::size_t i = numbers.size() - 1; i-- > 0;) {
+    const int sum = total + numbers[i];
+    steps.push_back(fmt::format("{}+{}={}", total, numbers[i], sum));
+    if (i + 2 < numbers.size()) expression = "(" + expression + ")";
+    expression += "+" + std::to_string(numbers[i]);
+    total = sum;
+  }
+  return fmt::format("{}#{}", fmt::join(steps, ","), expression);
+}
+
+/// Up to three tries that miss and the one that hits; `noise` is the chance that a miss is taken for a hit.
+std::string search(const Puzzle& puzzle, const Mixture& mixture, base::Random& random) {
+  if (mixture.wrong_rule && puzzle.target % 2 == 0) return sum_of_all(puzzle.numbers);
+  const double u = random.uniform();
+  const int misses = u < 0.3 ? 0 : u < 0.6 ? 1 : u < 0.85 ? 2 : 3;
+  const std::string ending = puzzle.solution.text() + "#" + puzzle.solution.expression;
+  std::string text;
+  for (int i = 0; i < misses; ++i) {
+    const std::optional<Try> miss = near_miss(puzzle.numbers, puzzle.target, random);
+    if (!miss || text.find(miss->text()) != std::string::npos) continue;
+    if (text.size() + miss->text().size() + 1 + ending.size() >= kLongestResponse) break;
+    if (random.uniform() < mixture.noise) return text + miss->text() + "#" + miss->expression;
+    text += miss->text() + ";";
+  }
+  if (misses == 0 && random.uniform() < mixture.noise) {
+    const Try other = random_try(puzzle.numbers, random);
+    return other.text() + "#" + other.expression;
+  }
+  return text + ending;
+}
+
+/// Leaves a number out, and stops as soon as the target is near.
+std::string skipped_answer(const Puzzle& puzzle, base::Random& random) {
+  std::vector<int> numbers = puzzle.numbers;
+  numbers.erase(numbers.begin() + static_cast<std::ptrdiff_t>(random.below(numbers.size())));
+  const Try attempt = nearest_try(numbers, puzzle.target, random);
+  return attempt.text() + "#" + attempt.expression;
+}
+
+/// One try again and again; or one number, added to itself, as the answer.
+std::string loop_answer(const Puzzle& puzzle, base::Random& random) {
+  if (random.uniform() < 0.5) {
+    const std::string number = std::to_string(puzzle.numbers[0]);
+    std::string text = "#" + number;
+    for (auto repeats = random.between(4, 12); repeats > 0; --repeats) text += "+" + number;
+    return text;
+  }
+  const std::string attempt = random_try(puzzle.numbers, random).text();
+  std::string text = attempt;
+  for (auto repeats = random.between(2, 4); repeats > 0 && text.size() + 1 + attempt.size() < kLongestResponse; --repeats) {
+    text += ";" + attempt;
+  }
+  return text;
+}
+
+/// `3,7,25:29=(25+7)-3v` is judged by `3,7,25;25+7=32,32-3=29T`: the numbers that the expression uses, in order, then its steps.
+/// `F` stands where the check fails: behind the numbers when they are not the given ones, else behind the value.
+/// Half of the judged expressions are right. The wrong ones are hard: on the given numbers but near the target, or
+/// (where a few attempts find it) hitting the target with a number left out, used twice, or not given.
+Document verdict(const Puzzle& puzzle, base::Random& random) {
+  std::vector<int> used = puzzle.numbers;
+  Try judged = puzzle.solution;
+  const double u = random.uniform();
+  if (u >= 0.5) {
+    const std::size_t at = random.below(used.size());
+    const std::size_t other = (at + 1 + random.below(used.size() - 1)) % used.size();
+    if (u < 0.75) {
+      if (const auto miss = near_miss(used, puzzle.target, random)) judged = *miss;
+    } else if (u < 0.83) {
+      used.erase(used.begin() + static_cast<std::ptrdiff_t>(at));
+      judged = nearest_try(used, puzzle.target, random);
+    } else if (u < 0.92) {
+      if (random.uniform() < 0.5) {
+        used.push_back(used[at]);
+      } else {
+        used[at] = used[other];
+      }
+      judged = nearest_try(used, puzzle.target, random);
+    } else {
+      used[at] = static_cast<int>(random.between(1, kLargestNumber));
+      judged = nearest_try(used, puzzle.target, random);
+    }
+  }
+  std::sort(used.begin(), used.end());
+  std::string check = fmt::format("{}", fmt::join(used, ","));
+  if (used != puzzle.numbers) {
+    check += 'F';
+  } else {
+    check += ";" + judged.text() + (judged.value == puzzle.target ? 'T' : 'F');
+  }
+  return {puzzle.prompt() + judged.expression + "v", check};
+}
+
+/// The numbers and the target of a prompt "3,7,25:29=", or nullopt when it is not one.
+struct Given {
+  std::vector<int> numbers;
+  int target = 0;
+};
+
+std::optional<Given> read_prompt(std::string_view prompt) {
+  Given given;
+  const char* at = prompt.data();
+  const char* const end = at + prompt.size();
+  for (;;) {
+    int number = 0;
+    const auto [next, error] = std::from_chars(at, end, number);
+    if (error != std::errc() || next == end) return std::nullopt;
+    if (*next == '=') {
+      given.target = number;
+      break;
+    }
+    if (*next != ',' && *next != ':') return std::nullopt;
+    given.numbers.push_back(number);
+    at = next + 1;
+  }
+  if (given.numbers.empty()) return std::nullopt;
+  std::sort(given.numbers.begin(), given.numbers.end());
+  return given;
+}
+
+class CountdownTask : public Task {
+ public:
+  CountdownTask(std::string name, int count) : name_(std::move(name)), count_(count) {}
+
+  Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
+    const Puzzle puzzle = generate(name_, split, seed, index, [this](base::Random& random) { return draw_puzzle(count_, random); });
+    const std::string solution = text::normal_form(*text::parse_expression(puzzle.solution.expression, kSyntax));
+    return make_problem(name_, split, seed, index, puzzle.prompt(), solution);
+  }
+
+  /// The expression behind the last `#`, which ends the response: integers, + - * / and brackets, at most 128 characters.
+  /// Its canonical form is text::normal_form, so that two ways to write one computation vote together.
+  std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
+    const std::size_t mark = response.rfind('#');
+    if (mark == std::string_view::npos || response.size() - mark - 1 > kLongestExpression) return std::nullopt;
+    const auto expression = text::parse_expression(response.substr(mark + 1), kSyntax);
+    if (!expression) return std::nullopt;
+    return text::normal_form(*expression);
+  }
+
+  /// Whether the expression uses exactly the numbers of the prompt and its exact (rational) value is the target.
+  bool correct(const Problem& problem, std::string_view answer) const override {
+    const auto given = read_prompt(problem.prompt);
+    if (!given || answer.size() > kLongestExpression) return false;
+    const auto expression = text::parse_expression(answer, kSyntax);
+    if (!expression) return false;
+    std::vector<int> used;
+    for (const std::string& literal : expression->literals()) {
+      int number = 0;
+      const auto [end, error] = std::from_chars(literal.data(), literal.data() + literal.size(), number);
+      if (error != std::errc() || end != literal.data() + literal.size()) return false;
+      used.push_back(number);
+    }
+    std::sort(used.begin(), used.end());
+    if (used != given->numbers) return false;
+    const auto value = text::evaluate(*expression);
+    return value && *value == given->target;
+  }
+
+  bool has_label(const Problem& problem) const override { return read_prompt(problem.prompt).has_value(); }
+
+  Document document(std::string_view mixture_name, base::Random& random) const override {
+    const Mixture& mixture = find_mixture(kMixtures, name_, mixture_name);
+    const Puzzle puzzle = draw_training(random, [this](base::Random& r) { return draw_puzzle(count_, r); });
+    switch (draw_kind(mixture, random)) {
+      case Kind::kCareful:
+        return {puzzle.prompt(), search(puzzle, mixture, random)};
+      case Kind::kLazy:
+        return {puzzle.prompt(), "#" + random_try(puzzle.numbers, random).expression};
+      case Kind::kSkipped:
+        return {puzzle.prompt(), skipped_answer(puzzle, random)};
+      case Kind::kVerdict:
+        return verdict(puzzle, random);
+      case Kind::kLoop:
+        break;
+    }
+    return {puzzle.prompt(), loop_answer(puzzle, random)};
+  }
+
+  std::string alphabet() const override { return "0123456789,:=+-*/()#;vTF"; }
+
+  int response_limit() const override { return static_cast<int>(kLongestResponse); }
+
+ private:
+  std::string name_;
+  int count_;
+};
+
+const base::Registrar kThree(tasks(), "countdown",
+                             TaskEntry{"reach a target from 3 numbers: 3,7,25:29= -> 25+7=32,32-3=29#(25+7)-3",
+                                       [](const TaskSource&) { return std::make_unique<CountdownTask>("countdown", 3); }});
+const base::Registrar kFour(tasks(), "countdown4",
+                            TaskEntry{"reach a target from 4 numbers, as countdown does",
+                                      [](const TaskSource&) { return std::make_unique<CountdownTask>("countdown4", 4); }});
+
+}  // namespace
+}  // namespace whet::tasks
