@@ -215,11 +215,11 @@ TEST(MajorityClass, BreaksAFullTieByTheSmallestAnswer) {
 }
 
 TEST(MajorityClass, DoesNotLetRoundingPreferAnOrderOfArrival) {
-  // Added from the left these sums round differently from the right; the classes are equally likely all the same.
-  const std::vector<std::vector<float>> tokens{{-1e-8f}, {-1e8f}, {-0.3f}, {-1e8f}};
+  // Small to large these add up to -1 - 2.2e-16, large to small to -1; the classes are equally likely all the same.
+  const std::vector<std::vector<float>> tokens{{-1e-16f}, {-1e-16f}, {-1}};
   OwnedGroup owned;
-  for (std::size_t i = 0; i < 4; ++i) owned.add(0, "8", tokens[i]);
-  for (std::size_t i = 4; i-- > 0;) owned.add(1, "7", tokens[i]);
+  for (std::size_t i = 0; i < 3; ++i) owned.add(0, "8", tokens[i]);
+  for (std::size_t i = 3; i-- > 0;) owned.add(1, "7", tokens[i]);
   EXPECT_EQ(majority_class(owned.group()), 1);
   std::reverse(owned.group().samples.begin(), owned.group().samples.end());
   EXPECT_EQ(majority_class(owned.group()), 1);
