@@ -1,0 +1,125 @@
+// Calibration measures against their definitions, counted out over all pairs.
+#include "analysis/calibration.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "base/error.h"
+#include "base/random.h"
+
+namespace whet::analysis {
+namespace {
+
+struct Sampled {
+  std::vector<double> scores;
+  std::vector<bool> correct;
+};
+
+/// Coarse scores, so that ties are common.
+Sampled sampled(std::uint64_t seed, int n) {
+  base::Random random{seed};
+  Sampled result;
+  for (int i = 0; i < n; ++i) {
+    result.correct.push_back(random.uniform() < 0.4);
+    result.scores.push_back(static_cast<double>(random.below(6)) / 5 + (result.correct.back() ? 0.2 : 0.0));
+  }
+  return result;
+}
+
+TEST(Auroc, IsTheShareOfPairsInTheRightOrder) {
+  for (std::uint64_t seed = 0; seed < 50; ++seed) {
+    const auto [scores, correct] = sampled(seed, 25);
+    double wins = 0, pairs = 0;
+    for (std::size_t i = 0; i < scores.size(); ++i) {
+      for (std::size_t j = 0; j < scores.size(); ++j) {
+        if (!correct[i] || correct[j]) continue;
+        ++pairs;
+        wins += scores[i] > scores[j] ? 1 : scores[i] == scores[j] ? 0.5 : 0;
+      }
+    }
+    ASSERT_GT(pairs, 0);
+    EXPECT_NEAR(*auroc(scores, correct), wins / pairs, 1e-12);
+  }
+}
+
+TEST(Auroc, ReadsOnlyTheOrderAndMirrors) {
+  auto [scores, correct] = sampled(3, 40);
+  const double plain = *auroc(scores, correct);
+  for (double& score : scores) score = std::exp(3 * score);
+  EXPECT_EQ(*auroc(scores, correct), plain);
+  for (double& score : scores) score = -score;
+  EXPECT_NEAR(*auroc(scores, correct), 1 - plain, 1e-12);
+  EXPECT_EQ(*auroc({1, 1, 1}, {true, false, true}), 0.5);
+  EXPECT_EQ(*auroc({0.1, 0.9}, {false, true}), 1);
+}
+
+TEST(Auroc, IsAbsentWithoutBothKinds) {
+  EXPECT_FALSE(auroc({0.1, 0.2}, {true, true}));
+  EXPECT_FALSE(auroc({}, {}));
+}
+
+TEST(PointBiserial, IsTheTextbookFormulaOfGroupMeans) {
+  // r = (M1 - M0) / s_n * sqrt(n1 n0 / n^2), s_n the deviation with n in the denominator.
+  const std::vector<double> scores{1, 2, 4, 8, 3};
+  const std::vector<bool> correct{false, true, true, true, false};
+  const double m1 = 14.0 / 3, m0 = 2, mean = 3.6;
+  double variance = 0;
+  for (const double score : scores) variance += (score - mean) * (score - mean) / 5;
+  EXPECT_NEAR(*point_biserial(scores, correct), (m1 - m0) / std::sqrt(variance) * std::sqrt(6.0 / 25), 1e-12);
+  EXPECT_NEAR(*point_biserial({0, 1, 1}, {false, true, true}), 1, 1e-12);
+  EXPECT_NEAR(*point_biserial({5, 3}, {false, true}), -1, 1e-12);
+}
+
+TEST(PointBiserial, IsAbsentWhereNothingVaries) {
+  EXPECT_FALSE(point_biserial({0.1, 0.1, 0.1}, {true, false, true}));
+  EXPECT_FALSE(point_biserial({0.1, 0.2}, {false, false}));
+  EXPECT_FALSE(point_biserial({}, {}));
+}
+
+TEST(Reliability, SortsSamplesIntoBinsAndCountsEachOnce) {
+  const auto bins = reliability({0, 0.05, 0.1, 0.3, 0.95, 1}, {false, true, true, false, true, true});
+  ASSERT_EQ(bins.size(), 10u);
+  EXPECT_EQ(bins[0].count, 2);
+  EXPECT_NEAR(bins[0].confidence, 0.025, 1e-12);
+  EXPECT_NEAR(bins[0].accuracy, 0.5, 1e-12);
+  EXPECT_EQ(bins[1].count, 1);  // 0.1 belongs to [0.1, 0.2)
+  EXPECT_EQ(bins[3].count, 1);
+  EXPECT_EQ(bins[9].count, 2);  // 1 belongs to the last
+  // (2 * .475 + .9 + .3 + 2 * .025) / 6
+  EXPECT_NEAR(*expected_calibration_error(bins), (0.95 + 0.9 + 0.3 + 0.05) / 6, 1e-12);
+}
+
+TEST(Reliability, EveryBinBoundBelongsToTheBinAbove) {
+  for (int count = 1; count <= 60; ++count) {
+    std::vector<double> bounds;
+    for (int b = 0; b < count; ++b) bounds.push_back(static_cast<double>(b) / count);
+    for (const auto& bin : reliability(bounds, std::vector<bool>(bounds.size()), count)) EXPECT_EQ(bin.count, 1);
+  }
+}
+
+TEST(ExpectedCalibrationError, IsZeroForTheCalibratedAndSmallForASampleOfThem) {
+  base::Random random{4};
+  std::vector<double> confidences;
+  std::vector<bool> correct;
+  for (int i = 0; i < 20000; ++i) {
+    confidences.push_back(random.uniform());
+    correct.push_back(random.uniform() < confidences.back());
+  }
+  EXPECT_LT(*expected_calibration_error(reliability(confidences, correct)), 0.02);
+  for (std::size_t i = 0; i < correct.size(); ++i) correct[i] = false;
+  EXPECT_NEAR(*expected_calibration_error(reliability(confidences, correct)), 0.5, 0.01);
+  EXPECT_EQ(*expected_calibration_error(reliability({1, 0}, {true, false})), 0);
+  EXPECT_FALSE(expected_calibration_error(reliability({}, {})));
+}
+
+TEST(Calibration, RefusesWhatDoesNotFit) {
+  EXPECT_THROW(auroc({1}, {}), base::UserError);
+  EXPECT_THROW(auroc({std::numeric_limits<double>::quiet_NaN()}, {true}), base::UserError);
+  EXPECT_THROW(reliability({1.1}, {true}), base::UserError);
+  EXPECT_THROW(reliability({0.5}, {true}, 0), base::UserError);
+}
+
+}  // namespace
+}  // namespace whet::analysis
