@@ -50,8 +50,13 @@ class Task {
   virtual std::optional<std::uint64_t> size(Split) const { return std::nullopt; }
 
   /// The answer in a response, in canonical form, or nullopt when there is none. Two answers are in one class, and an
-  /// answer is right, exactly when `equivalent` says so: voting and grading use one relation.
+  /// answer is right, exactly when `equivalent` says so: voting and grading use one relation. The response is a whole one:
+  /// for one that was cut at the length limit the caller applies `answers_when_truncated`.
   virtual std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const = 0;
+
+  /// Whether a response that was cut at the length limit is asked for its answer. Not where the answer is whatever stands
+  /// last: its end would be missing.
+  virtual bool answers_when_truncated() const { return false; }
 
   /// Symmetric and reflexive comparison of two canonical answers to `problem`.
   virtual bool equivalent(const Problem& problem, std::string_view a, std::string_view b) const {
@@ -77,6 +82,9 @@ class Task {
 
   /// Length limit for responses, in characters, that fits every right answer; the default of --max-new-tokens.
   virtual int response_limit() const = 0;
+
+  /// Lines that a person should see before a run on this task ("3 problems are also held out: not trained on").
+  virtual std::vector<std::string> notes() const { return {}; }
 };
 
 /// How a task is made. `files` are the problem files given on the command line (empty for generators).

@@ -1,0 +1,160 @@
+// Problems from files: any JSON Lines or JSON array of {prompt, answer?}, and verl's rows. Answers are found and compared by the
+// rules of src/text.
+#include <bit>
+#include <set>
+#include <unordered_set>
+
+#include "tasks/generator.h"
+#include "tasks/problem_file.h"
+#include "text/canonical.h"
+#include "text/equivalence.h"
+#include "text/extract.h"
+
+namespace whet::tasks {
+namespace {
+
+constexpr std::string_view kPlace = "problems";
+constexpr int kResponseLimit = 1024;
+
+/// Where `index` goes under a random permutation of [0, size) that belongs to `key`: a Feistel network over the next even
+/// power of two, walked until it lands inside. No table, so that any index can be asked for at any time.
+std::uint64_t permuted(std::uint64_t index, std::uint64_t size, std::uint64_t key) {
+  const int half = (std::bit_width(size - 1) + 1) / 2;
+  const std::uint64_t mask = (std::uint64_t{1} << half) - 1;
+  do {
+    std::uint64_t left = index >> half, right = index & mask;
+    for (std::uint64_t round = 0; round < 4; ++round) {
+      const std::uint64_t next = left ^ (base::combine({key, round, right}) & mask);
+      left = right;
+      right = next;
+    }
+    index = (left << half) | right;
+  } while (index >= size);
+  return index;
+}
+
+class FileTask : public Task {
+ public:
+  explicit FileTask(const TaskSource& source) {
+    if (source.files.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
+    for (Problem& problem : read_all(source.files)) {
+      const bool is_held_out = source.held_out_files.empty() && split_of(problem.prompt) == Split::kHeldOut;
+      (is_held_out ? held_out_ : train_).push_back(std::move(problem));
+    }
+    for (Problem& problem : read_all(source.held_out_files)) held_out_.push_back(std::move(problem));
+    remove_shared();
+    make_ids_unique();
+    const std::string files = fmt::format("{}", fmt::join(source.files, ", "));
+    if (train_.empty()) {
+      base::user_error(kPlace, "{}: no problem is left to train on ({} are held out), want more problems", files, held_out_.size());
+    }
+    if (held_out_.empty()) {
+      base::user_error(kPlace, "{}: none of the {} problems is held out, want more, or --held-out-problems FILE", files, train_.size());
+    }
+  }
+
+  /// Each pass over the problems has its own order: index / size is the pass.
+  Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
+    const std::vector<Problem>& problems = side(split);
+    const std::uint64_t pass = index / problems.size();
+    const std::uint64_t key = base::combine({seed, static_cast<std::uint64_t>(split), pass});
+    return problems[permuted(index % problems.size(), problems.size(), key)];
+  }
+
+  std::optional<std::uint64_t> size(Split split) const override { return side(split).size(); }
+
+  std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
+    const auto found = text::extract_answer(response);
+    if (!found) return std::nullopt;
+    std::string answer = text::canonical(*found);
+    if (answer.empty()) return std::nullopt;
+    return answer;
+  }
+
+  /// A box that was closed before the limit counts.
+  bool answers_when_truncated() const override { return true; }
+
+  bool equivalent(const Problem&, std::string_view a, std::string_view b) const override { return text::equivalent(a, b); }
+
+  Document document(std::string_view, base::Random&) const override {
+    base::user_error("task", "the task 'file' has no pre-training text, want a task that generates its problems");
+  }
+
+  /// Every character (UTF-8) of the prompts and answers, once.
+  std::string alphabet() const override {
+    std::set<std::string> characters;
+    const auto add = [&characters](std::string_view text) {
+      for (std::size_t i = 0; i < text.size();) {
+        std::size_t end = i + 1;
+        while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) ++end;
+        characters.emplace(text.substr(i, end - i));
+        i = end;
+      }
+    };
+    for (const auto* problems : {&train_, &held_out_}) {
+      for (const Problem& problem : *problems) {
+        add(problem.prompt);
+        if (problem.answer) add(*problem.answer);
+      }
+    }
+    std::string result;
+    for (const std::string& character : characters) result += character;
+    return result;
+  }
+
+  int response_limit() const override { return kResponseLimit; }
+
+  std::vector<std::string> notes() const override {
+    std::vector<std::string> lines;
+    if (removed_ > 0) lines.push_back(fmt::format("{} problems are held out as well: not trained on", removed_));
+    std::size_t unlabelled = 0;
+    for (const Problem& problem : held_out_) unlabelled += problem.answer ? 0 : 1;
+    if (unlabelled > 0) {
+      lines.push_back(fmt::format("{} of {} held-out problems have no answer: accuracy leaves them out", unlabelled, held_out_.size()));
+    }
+    return lines;
+  }
+
+ private:
+  const std::vector<Problem>& side(Split split) const { return split == Split::kTrain ? train_ : held_out_; }
+
+  static std::vector<Problem> read_all(const std::vector<std::string>& files) {
+    std::vector<Problem> problems;
+    for (const std::string& file : files) {
+      for (Problem& problem : read_problems(file)) problems.push_back(std::move(problem));
+    }
+    return problems;
+  }
+
+  /// Takes problems whose prompt is also held out off the training side.
+  void remove_shared() {
+    std::unordered_set<std::string_view> prompts;
+    for (const Problem& problem : held_out_) prompts.insert(problem.prompt);
+    removed_ = std::erase_if(train_, [&prompts](const Problem& problem) { return prompts.contains(problem.prompt); });
+  }
+
+  /// An id that several problems share (files are often numbered from 0) gets the prompt's hash behind it, and a count when
+  /// even the prompts agree.
+  void make_ids_unique() {
+    std::unordered_set<std::string> taken;
+    for (auto* problems : {&train_, &held_out_}) {
+      for (Problem& problem : *problems) {
+        if (taken.insert(problem.id).second) continue;
+        const std::string base_id = fmt::format("{}@{:08x}", problem.id, base::hash_text(problem.prompt) >> 32);
+        problem.id = base_id;
+        for (int copy = 2; !taken.insert(problem.id).second; ++copy) problem.id = fmt::format("{}#{}", base_id, copy);
+      }
+    }
+  }
+
+  std::vector<Problem> train_, held_out_;
+  std::size_t removed_ = 0;
+};
+
+const base::Registrar kRegistered(
+    tasks(), "file",
+    TaskEntry{"problems of --problems FILE: JSON Lines or a JSON array of {prompt, answer?}, or verl's rows",
+              [](const TaskSource& source) { return std::make_unique<FileTask>(source); }});
+
+}  // namespace
+}  // namespace whet::tasks

@@ -1,0 +1,24 @@
+// Problems read from JSON Lines or a JSON array: the project's own fields, or verl's rows.
+#pragma once
+
+#include <filesystem>
+#include <vector>
+
+#include "tasks/task.h"
+
+namespace whet::tasks {
+
+/// Reads the problems of one file. A row is an object with
+///
+///   prompt     text, or a chat: a list of {role, content}, whose contents are joined by blank lines; required
+///   answer     text or number (optional); verl: reward_model.ground_truth. Its canonical form is kept; a worked solution that
+///              ends in \boxed{...} or #### x gives that answer
+///   id         text or number (optional); verl: extra_info.index. Default: the file's name and the row's number
+///   source     text (optional); verl: data_source. Default: the file's name
+///   rephrased  list of texts (optional)
+///
+/// Other fields are ignored. UserError naming the file, and the line (or the position in an array), for a row that is
+/// malformed, has no prompt, or has a field of the wrong type; and for a file without rows.
+std::vector<Problem> read_problems(const std::filesystem::path& path);
+
+}  // namespace whet::tasks
