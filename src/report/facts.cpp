@@ -1,0 +1,156 @@
+#include "report/facts.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+#include <map>
+
+#include "base/error.h"
+#include "report/html.h"
+
+namespace whet::report {
+namespace {
+
+using base::Json;
+
+// A fall of less than this share of the peak is what evaluations on some hundred problems differ by from one to the next.
+constexpr double kNoticeable = 0.05;
+
+std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : base::to_json_line(value); }
+
+/// The label-free watch over the steps at which the run has what the watch needs.
+analysis::WatchState watch(const store::Run& run) {
+  const Series logprob = series_of(run, "base_logprob");
+  const Series agreement = series_of(run, "base_agreement");
+  std::vector<analysis::ViewPoint> view;
+  for (const analysis::Point& point : logprob.empty() ? agreement : logprob) {
+    view.push_back({point.step, {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
+  }
+  return analysis::watch_series(view);
+}
+
+std::string name_of(const store::Run& run) {
+  std::vector<std::string> parts;
+  for (const char* key : {"reward", "model"}) {
+    std::string part = option_of(run, key);
+    while (part.size() > 1 && part.ends_with('/')) part.pop_back();
+    if (std::string(key) == "model") part = std::filesystem::path(part).filename().string();
+    if (!part.empty()) parts.push_back(part);
+  }
+  if (const std::string seed = option_of(run, "seed"); !seed.empty()) parts.push_back("seed " + seed);
+  return parts.empty() ? run.folder.filename().string() : fmt::format("{}", fmt::join(parts, " \u00b7 "));
+}
+
+}  // namespace
+
+Series series_of(const store::Run& run, std::string_view key) {
+  Series series;
+  for (const Json& line : run.metrics) {
+    const auto found = line.find(key);
+    if (found == line.end() || !found->is_number() || !std::isfinite(found->get<double>())) continue;
+    series.push_back({line.at("step").get<std::int64_t>(), found->get<double>()});
+  }
+  return series;
+}
+
+std::optional<double> value_at(const Series& series, std::optional<std::int64_t> step) {
+  for (const analysis::Point& point : series) {
+    if (point.step == step) return point.value;
+  }
+  return std::nullopt;
+}
+
+std::string option_of(const store::Run& run, std::string_view key) {
+  if (!run.config.is_object()) return {};
+  if (const auto found = run.config.find(key); found != run.config.end() && !found->is_structured()) return text_of(*found);
+  for (const auto& [name, table] : run.config.items()) {
+    if (!table.is_object()) continue;
+    if (const auto found = table.find(key); found != table.end() && !found->is_structured()) return text_of(*found);
+  }
+  return {};
+}
+
+std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
+  std::vector<RunFacts> all;
+  std::map<std::string, int> names;
+  for (const store::Run& run : runs) {
+    RunFacts facts;
+    facts.name = name_of(run);
+    ++names[facts.name];
+    facts.task = option_of(run, "task");
+    if (!run.metrics.empty()) facts.last_step = run.metrics.back().at("step").get<std::int64_t>();
+    facts.finished = run.summary.has_value();
+
+    const Series accuracy = series_of(run, "heldout_accuracy");
+    facts.accuracy = analysis::summarise_peak(accuracy);
+    facts.evaluations = accuracy.size();
+    facts.reward = analysis::summarise_peak(series_of(run, "reward"));
+
+    const analysis::MarkWatch marks = analysis::watch_marks(series_of(run, "reward_accuracy"));
+    facts.has_reward_accuracy = marks.enough();
+    facts.collapse = marks.mark("half-peak").step;
+    facts.below_tenth = marks.mark("10%").step;
+    facts.below_hundredth = marks.mark("1%").step;
+
+    const analysis::WatchState state = watch(run);
+    if (state.verdict != analysis::Verdict::kTooFewPoints) facts.kept = state.peak_step;
+    facts.kept_accuracy = value_at(accuracy, facts.kept);
+    facts.alarm = state.collapse_step;
+    all.push_back(std::move(facts));
+  }
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    if (names[all[i].name] > 1) all[i].name += fmt::format(" ({})", runs[i].folder.filename().string());
+  }
+  return all;
+}
+
+std::string sentence_of(const RunFacts& facts) {
+  std::string text;
+  if (!facts.accuracy) {
+    text = fmt::format("No held-out accuracy was measured in its {} steps.", facts.last_step);
+  } else {
+    const analysis::PeakSummary& a = *facts.accuracy;
+    const bool rose = a.peak_step != a.first_step;
+    const bool fell = a.lost_share() >= kNoticeable;
+    if (a.final_step == a.first_step) {
+      text = fmt::format("Held-out accuracy was measured once: {} at step {}.", percent(a.first), a.first_step);
+    } else if (rose) {
+      text = fmt::format("Held-out accuracy rose from {} to {} at step {}", percent(a.first), percent(a.peak), a.peak_step);
+      if (fell) {
+        text += fmt::format(", then fell to {} at step {}: {} of the peak is gone.", percent(a.final), a.final_step,
+                            percent(a.lost_share()));
+      } else if (a.final_step == a.peak_step) {
+        text += ", its last evaluation.";
+      } else {
+        text += fmt::format(" and stayed there: {} at step {}.", percent(a.final), a.final_step);
+      }
+    } else {
+      text = fmt::format("Held-out accuracy never rose above the base\u2019s {}; it was {} at step {}.", percent(a.first),
+                         percent(a.final), a.final_step);
+    }
+    if (facts.reward) {
+      const analysis::PeakSummary& r = *facts.reward;
+      const bool looked_well = fell && r.final > r.first;
+      text += fmt::format(" Its pseudo-reward went from {} to {}{}", number(r.first), number(r.final),
+                          looked_well ? ", so to itself the training looked well." : ".");
+    }
+  }
+  if (facts.has_reward_accuracy) {
+    if (facts.collapse) {
+      text += fmt::format(" It collapsed at step {}, where reward accuracy fell below half of its peak", *facts.collapse);
+      const auto mark = [](std::optional<std::int64_t> step) { return step ? fmt::format("at step {}", *step) : "never"; };
+      text += fmt::format(" (below 10 % {}, below 1 % {}).", mark(facts.below_tenth), mark(facts.below_hundredth));
+    } else {
+      text += fmt::format(" Reward accuracy did not fall below half of its peak in {} steps.", facts.last_step);
+    }
+  }
+  if (facts.kept) {
+    text += facts.alarm ? fmt::format(" Without labels, the watch raised its alarm at step {} and kept step {}", *facts.alarm,
+                                      *facts.kept)
+                        : fmt::format(" Without labels, the watch raised no alarm; its best checkpoint is step {}", *facts.kept);
+    text += facts.kept_accuracy ? fmt::format(", where held-out accuracy was {}.", percent(facts.kept_accuracy)) : ".";
+  }
+  return text;
+}
+
+}  // namespace whet::report

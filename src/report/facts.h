@@ -1,0 +1,49 @@
+// What there is to say about a run in words and in a table. Peaks, marks and the label-free watch are those of
+// src/analysis, so that a report says what the trainer said.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "analysis/collapse.h"
+#include "store/run.h"
+
+namespace whet::report {
+
+using Series = std::vector<analysis::Point>;
+
+/// The values of one key, at the steps whose lines have it as a finite number.
+Series series_of(const store::Run& run, std::string_view key);
+
+/// The value at a step, if the series has one there.
+std::optional<double> value_at(const Series& series, std::optional<std::int64_t> step);
+
+/// One option of a run as text: a member of its config, or of one of the config's tables. Empty when there is none.
+std::string option_of(const store::Run& run, std::string_view key);
+
+struct RunFacts {
+  std::string name;   ///< reward, model and seed; unique among the runs of a report
+  std::string task;   ///< empty when the config does not say
+  std::int64_t last_step = 0;
+  bool finished = false;
+  std::optional<analysis::PeakSummary> accuracy;              ///< of held-out accuracy
+  std::size_t evaluations = 0;                                ///< its points
+  std::optional<analysis::PeakSummary> reward;                ///< of the pseudo-reward
+  bool has_reward_accuracy = false;                           ///< enough of it to judge the marks below
+  std::optional<std::int64_t> collapse;                       ///< reward accuracy below half of its peak so far
+  std::optional<std::int64_t> below_tenth, below_hundredth;   ///< reward accuracy below 10 % and 1 %
+  std::optional<std::int64_t> kept;                           ///< checkpoint that the label-free watch keeps
+  std::optional<double> kept_accuracy;                        ///< held-out accuracy there
+  std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
+};
+
+/// The facts of every run, in order. Names that would be equal are told apart by their folders.
+std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs);
+
+/// A paragraph in plain words: base, peak, end, collapse, and what the pseudo-reward did meanwhile. Not escaped.
+std::string sentence_of(const RunFacts& facts);
+
+}  // namespace whet::report
