@@ -23,3 +23,13 @@ target_include_directories(whet_torch SYSTEM INTERFACE ${torch_root}/include ${t
 target_compile_definitions(whet_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${torch_cxx11_abi})
 target_link_libraries(whet_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 target_link_options(whet_torch INTERFACE -Wl,-rpath,${torch_root}/lib)
+# One OpenMP runtime in the process: the engine's loops must share PyTorch's thread pool, so they link the copy that
+# PyTorch brings, if it brings one.
+file(GLOB torch_openmp ${torch_root}/lib/libgomp*.so*)
+if(torch_openmp)
+  list(GET torch_openmp 0 torch_openmp)
+else()
+  set(torch_openmp gomp)
+endif()
+target_compile_options(whet_torch INTERFACE -fopenmp)
+target_link_libraries(whet_torch INTERFACE ${torch_openmp})

@@ -68,7 +68,7 @@ struct AdamOptions {
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0.01;   ///< decoupled; matrices and embeddings only
+  double weight_decay = 0.01;   ///< decoupled, on every weight, as PyTorch's AdamW
   double clip = 1.0;            ///< largest global gradient norm; 0: off
 };
 
@@ -93,7 +93,7 @@ class Model {
                                                                 double temperature) = 0;
 
   /// Adds dLoss/dparameters to the gradient: log-probs go out through `gradient_of`, their gradients come back.
-  /// Micro-batches hold at most `token_budget` tokens (a single group may exceed it).
+  /// Micro-batches hold at most `token_budget` tokens (a prompt with one response may exceed it).
   virtual void accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature,
                                    std::int64_t token_budget, const PolicyGradient& gradient_of) = 0;
 
@@ -114,8 +114,8 @@ class Model {
 };
 
 struct EngineOptions {
-  int threads = 0;             ///< 0: one per core
-  std::string dtype = "float32";
+  int threads = 0;                      ///< 0: one per core
+  std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
 };
 
 /// Opens a Hugging Face model folder. UserError naming file and field when something is missing or does not fit.

@@ -1,0 +1,36 @@
+// The model's own operations as autograd functions over the kernels. Tensors are contiguous, on the CPU, float or double.
+#pragma once
+
+#include "engine/torch/kernels.h"
+#include "engine/torch/torch.h"
+
+namespace whet::engine {
+
+/// Cosines and sines of rotary positions, [positions, head width / 2], computed in float32 as transformers does: real models
+/// were trained with these tables, rounding included.
+struct RotaryTable {
+  at::Tensor cosine;
+  at::Tensor sine;
+};
+
+RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double theta, at::ScalarType dtype);
+
+/// y = weight * x / rms(x). x: [N, D], weight: [D].
+at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
+
+/// silu(gate) * up of rows [gate | up]. gate_up: [N, 2 F] -> [N, F].
+at::Tensor swiglu(const at::Tensor& gate_up);
+
+/// Queries and keys normalised per head and turned by position; values as they are. qkv: [N, (Hq + 2 Hk) W].
+at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
+                         const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, double epsilon);
+
+/// prepared: [N, (Hq + 2 Hk) W] -> [N, Hq W]. `batch` must outlive the backward pass.
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape);
+
+/// log softmax(hidden W^T / temperature) at the batch's targets. hidden: [H, D] (the head rows), weight: [V, D] -> [R].
+/// The logits of all rows never exist at once: they are computed some rows at a time, and again on the way back.
+at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                           double temperature);
+
+}  // namespace whet::engine

@@ -1,0 +1,101 @@
+// The model's work between the matrix products, as plain loops over host memory: normalisation, rotary positions,
+// attention over segments, the gated activation, and the statistics and sampling of a distribution over tokens.
+//
+// Why not the library's operations: a normalisation written with them walks its data eighteen times in a training step,
+// and no attention of theirs shares a prompt among the responses of a group or skips padding. Each kernel has a plain
+// reference in tests/engine/torch/reference.h. T is float or double (double for gradient checks).
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "engine/torch/packing.h"
+
+namespace whet::engine::kernels {
+
+/// y[r] = w * x[r] / rms(x[r]); inverse_rms[r] is kept for the way back. x, y: [rows, width].
+template <class T>
+void rms_norm(const T* x, const T* weight, T* y, T* inverse_rms, std::int64_t rows, std::int64_t width, double epsilon);
+
+/// dx (written) and d_weight (added to) from dy.
+template <class T>
+void rms_norm_backward(const T* dy, const T* x, const T* weight, const T* inverse_rms, T* dx, T* d_weight,
+                       std::int64_t rows, std::int64_t width);
+
+/// h = silu(gate) * up, where gate_up rows hold [gate | up]. gate_up: [rows, 2 * width], h: [rows, width].
+template <class T>
+void swiglu(const T* gate_up, T* h, std::int64_t rows, std::int64_t width);
+template <class T>
+void swiglu_backward(const T* dh, const T* gate_up, T* d_gate_up, std::int64_t rows, std::int64_t width);
+
+/// Head counts and the width of one head.
+struct HeadShape {
+  std::int64_t query_heads = 0;
+  std::int64_t key_heads = 0;
+  std::int64_t width = 0;
+
+  std::int64_t qkv_width() const { return (query_heads + 2 * key_heads) * width; }
+  std::int64_t query_width() const { return query_heads * width; }
+  std::int64_t key_width() const { return key_heads * width; }
+};
+
+/// Normalises each query and key head, then turns it by its position; values are copied. In and out: rows of
+/// [queries | keys | values], [rows, qkv_width]. cosine, sine: [positions, width / 2]. inverse_rms: [rows, query_heads + key_heads].
+template <class T>
+void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* key_weight, T* inverse_rms,
+                   const std::int64_t* positions, const T* cosine, const T* sine, std::int64_t rows, HeadShape shape,
+                   double epsilon);
+/// d_qkv (written) from d_prepared; the weights' gradients are added to.
+template <class T>
+void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_weight, const T* key_weight,
+                            const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
+                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape);
+
+/// Attention of packed rows: each segment's queries see the segment's prefix and, causally, the segment itself.
+/// prepared: [rows, qkv_width]; out: [rows, query_width]; log_sum: [rows, query_heads], kept for the way back.
+template <class T>
+void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, HeadShape shape);
+template <class T>
+void attention_backward(const T* d_out, const T* prepared, const T* out, const T* log_sum, T* d_prepared,
+                        const PackedBatch& batch, HeadShape shape);
+
+/// log_sums[r] = log sum_v e^(logits[r, v] * inverse_temperature). logits: [rows, vocabulary].
+template <class T>
+void log_sum_rows(const T* logits, T* log_sums, std::int64_t rows, std::int64_t vocabulary, T inverse_temperature);
+/// In place: logits[r, v] becomes -row_factors[r] * inverse_temperature * softmax[r, v].
+template <class T>
+void scaled_softmax_rows(T* logits, const T* log_sums, const T* row_factors, std::int64_t rows, std::int64_t vocabulary,
+                         T inverse_temperature);
+
+/// One sequence in decoding: where the keys and values that its newest token sees are stored.
+struct CachedKeys {
+  const float* prefix_keys = nullptr;    ///< [prefix_length, key_width]
+  const float* prefix_values = nullptr;
+  std::int64_t prefix_length = 0;
+  float* keys = nullptr;                 ///< [capacity, key_width]; row `length` is written by this call
+  float* values = nullptr;
+  std::int64_t length = 0;               ///< rows that are filled before this call
+};
+
+/// Stores each sequence's new key and value, then attends. prepared: [sequences, qkv_width], out: [sequences, query_width].
+void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape);
+
+/// What one distribution says, at a temperature, before top-p and top-k.
+struct TokenStatistics {
+  float logprob = 0;
+  float entropy = 0;
+  float self_certainty = 0;
+  float gap = 0;
+};
+
+struct SampledToken {
+  std::int32_t id = 0;
+  TokenStatistics statistics;
+};
+
+/// Draws one token by inverting the cumulative distribution at `uniform` in [0, 1). `logits` [vocabulary] are read,
+/// `scratch` [vocabulary] is overwritten. One pass for the maxima, one for all sums; top-p and top-k sort.
+SampledToken sample_token(const float* logits, float* scratch, std::int64_t vocabulary, const SamplingOptions& options,
+                          double uniform);
+
+}  // namespace whet::engine::kernels

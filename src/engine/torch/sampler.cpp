@@ -1,0 +1,333 @@
+#include "engine/torch/sampler.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <deque>
+#include <memory>
+
+#include "base/error.h"
+#include "base/random.h"
+#include "engine/torch/parallel.h"
+
+namespace whet::engine {
+namespace {
+
+class Stopwatch {
+ public:
+  /// Adds the seconds since construction, or since the last lap, to `total`.
+  void lap(double& total) {
+    const auto now = std::chrono::steady_clock::now();
+    total += std::chrono::duration<double>(now - start_).count();
+    start_ = now;
+  }
+
+ private:
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+};
+
+/// A prompt that has been computed: its keys and values, and the logits of the first response token.
+struct PreparedPrompt {
+  std::size_t index = 0;           ///< in the request
+  std::int64_t length = 0;
+  std::vector<float> keys_values;  ///< [layers, 2, length, key width]
+  std::vector<float> logits;       ///< [vocabulary]
+};
+
+/// A response being written.
+struct Sequence {
+  std::shared_ptr<const PreparedPrompt> prompt;
+  std::int64_t slot = 0;
+  int sample = 0;
+  Rollout rollout;
+};
+
+/// Tokens computed together in prefill: enough to fill the matrix units, few enough to bound memory.
+constexpr std::int64_t kPrefillRows = 8192;
+/// Sequences decoded at once unless the caller says otherwise, and the memory that their caches may take.
+constexpr std::int64_t kMaxActive = 1024;
+constexpr std::int64_t kMaxCacheBytes = std::int64_t{4} << 30;
+
+void check(const RolloutRequest& request, const ModelConfig& config) {
+  const SamplingOptions& options = request.sampling;
+  if (!(options.temperature > 0)) base::user_error("sampler", "temperature {}, want > 0", options.temperature);
+  if (!(options.top_p > 0 && options.top_p <= 1)) base::user_error("sampler", "top-p {}, want within (0, 1]", options.top_p);
+  if (options.top_k < 0) base::user_error("sampler", "top-k {}, want >= 0", options.top_k);
+  if (options.max_new_tokens < 1) base::user_error("sampler", "max-new-tokens {}, want >= 1", options.max_new_tokens);
+  for (const Prompt& prompt : request.prompts) {
+    const auto needed = static_cast<std::int64_t>(prompt.tokens.size()) + options.max_new_tokens;
+    if (needed > config.max_position_embeddings) {
+      base::user_error("sampler", "a prompt of {} tokens and {} new ones, want at most {} together (max_position_embeddings)",
+                       prompt.tokens.size(), options.max_new_tokens, config.max_position_embeddings);
+    }
+  }
+}
+
+class Sampler {
+ public:
+  Sampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, PhaseSeconds& seconds)
+      : decoder_(decoder), request_(request), vocabulary_(vocabulary), seconds_(seconds), shape_(decoder.shape()) {
+    // The newest token is never cached: the last one of a response is not an input.
+    capacity_ = std::max<std::int64_t>(1, request.sampling.max_new_tokens - 1);
+    const auto layers = static_cast<std::int64_t>(decoder.layers().size());
+    const std::int64_t slot_bytes = layers * 2 * capacity_ * shape_.key_width() * static_cast<std::int64_t>(sizeof(float));
+    std::int64_t total = 0;
+    for (const Prompt& prompt : request.prompts) total += prompt.samples;
+    const std::int64_t wanted = request.max_active > 0 ? request.max_active : kMaxActive;
+    slots_ = std::max<std::int64_t>(1, std::min({wanted, total, kMaxCacheBytes / slot_bytes}));
+    // Untouched pages cost nothing, so a slot takes only the memory of the tokens that were written.
+    cache_ = at::empty({layers, 2, slots_, capacity_, shape_.key_width()}, at::kFloat);
+    for (std::int64_t slot = slots_ - 1; slot >= 0; --slot) free_slots_.push_back(slot);
+    allocate();
+  }
+
+  std::vector<std::vector<Rollout>> run() {
+    results_.resize(request_.prompts.size());
+    for (std::size_t i = 0; i < results_.size(); ++i) {
+      results_[i].resize(static_cast<std::size_t>(std::max(0, request_.prompts[i].samples)));
+    }
+    while (true) {
+      admit();
+      if (active_.empty()) break;
+      Stopwatch watch;
+      const at::Tensor logits = decode_step();
+      watch.lap(seconds_.decode);
+      take_tokens(active_, [&](std::size_t i) { return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_; });
+      retire(active_);
+      watch.lap(seconds_.sampling);
+    }
+    return std::move(results_);
+  }
+
+ private:
+  /// Fills free slots with the next samples, computing prompts as they are needed.
+  void admit() {
+    while (!free_slots_.empty()) {
+      if (waiting_.empty() && !prefill()) return;
+      Stopwatch watch;
+      std::vector<Sequence> starting;
+      while (!free_slots_.empty() && !waiting_.empty()) {
+        Sequence sequence = std::move(waiting_.front());
+        waiting_.pop_front();
+        sequence.slot = free_slots_.back();
+        free_slots_.pop_back();
+        starting.push_back(std::move(sequence));
+      }
+      take_tokens(starting, [&](std::size_t i) { return starting[i].prompt->logits.data(); });
+      retire(starting);
+      std::move(starting.begin(), starting.end(), std::back_inserter(active_));
+      watch.lap(seconds_.sampling);
+    }
+  }
+
+  /// Computes the next prompts, at most kPrefillRows tokens of them. False when none is left.
+  bool prefill() {
+    Stopwatch watch;
+    std::vector<const Prompt*> prompts;
+    std::vector<std::shared_ptr<PreparedPrompt>> prepared;
+    std::int64_t rows = 0;
+    std::int64_t samples = 0;
+    for (; next_prompt_ < request_.prompts.size(); ++next_prompt_) {
+      const Prompt& prompt = request_.prompts[next_prompt_];
+      const auto length = static_cast<std::int64_t>(prompt.tokens.size());
+      if (prompt.samples <= 0) continue;
+      if (!prompts.empty() && (rows + length > kPrefillRows || samples >= slots_)) break;
+      prompts.push_back(&prompt);
+      auto state = std::make_shared<PreparedPrompt>();
+      state->index = next_prompt_;
+      state->length = length;
+      state->keys_values.resize(decoder_.layers().size() * 2 * static_cast<std::size_t>(length * shape_.key_width()));
+      state->logits.resize(static_cast<std::size_t>(vocabulary_));
+      prepared.push_back(std::move(state));
+      rows += length;
+      samples += prompt.samples;
+    }
+    if (prompts.empty()) return false;
+    const PackedBatch batch = pack_prompts(prompts, vocabulary_);
+    const at::Tensor hidden = decoder_.forward(batch, [&](std::size_t layer, const at::Tensor& heads) {
+      for (std::size_t i = 0; i < prepared.size(); ++i) {
+        store_prompt(*prepared[i], layer, heads.const_data_ptr<float>() + batch.segments[i].begin * shape_.qkv_width());
+      }
+    });
+    const at::Tensor logits = at::mm(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_).t());
+    for (std::size_t i = 0; i < prepared.size(); ++i) {
+      std::memcpy(prepared[i]->logits.data(), logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_,
+                  static_cast<std::size_t>(vocabulary_) * sizeof(float));
+      for (int sample = 0; sample < prompts[i]->samples; ++sample) {
+        waiting_.push_back({prepared[i], 0, sample, {}});
+      }
+    }
+    watch.lap(seconds_.prefill);
+    return true;
+  }
+
+  void store_prompt(PreparedPrompt& prompt, std::size_t layer, const float* heads) const {
+    const std::int64_t width = shape_.key_width();
+    float* keys = prompt.keys_values.data() + static_cast<std::int64_t>(layer) * 2 * prompt.length * width;
+    float* values = keys + prompt.length * width;
+    for (std::int64_t i = 0; i < prompt.length; ++i) {
+      const float* row = heads + i * shape_.qkv_width() + shape_.query_width();
+      std::memcpy(keys + i * width, row, static_cast<std::size_t>(width) * sizeof(float));
+      std::memcpy(values + i * width, row + width, static_cast<std::size_t>(width) * sizeof(float));
+    }
+  }
+
+  /// Draws the next token of each sequence from its row of logits.
+  template <class LogitsOf>
+  void take_tokens(std::vector<Sequence>& sequences, const LogitsOf& logits_of) {
+    const std::int64_t per_task = std::max<std::int64_t>(1, 8192 / vocabulary_);
+    parallel_blocks(static_cast<std::int64_t>(sequences.size()), per_task, [&](std::int64_t begin, std::int64_t end) {
+      thread_local std::vector<float> scratch;
+      scratch.resize(static_cast<std::size_t>(vocabulary_));
+      for (std::int64_t i = begin; i < end; ++i) {
+        Sequence& sequence = sequences[static_cast<std::size_t>(i)];
+        Rollout& rollout = sequence.rollout;
+        const double uniform =
+            base::token_uniform(request_.stream, request_.prompts[sequence.prompt->index].key,
+                                static_cast<std::uint32_t>(sequence.sample), static_cast<std::uint32_t>(rollout.tokens.size()));
+        const auto token = kernels::sample_token(logits_of(static_cast<std::size_t>(i)), scratch.data(), vocabulary_,
+                                                 request_.sampling, uniform);
+        rollout.tokens.push_back(token.id);
+        rollout.logprob.push_back(token.statistics.logprob);
+        rollout.entropy.push_back(token.statistics.entropy);
+        rollout.self_certainty.push_back(token.statistics.self_certainty);
+        rollout.gap.push_back(token.statistics.gap);
+      }
+    });
+  }
+
+  bool is_end(TokenId token) const {
+    const auto& ends = decoder_.config().eos_token_ids;
+    return std::find(ends.begin(), ends.end(), token) != ends.end();
+  }
+
+  /// Moves finished sequences to the results and gives their slots back; the others keep their order.
+  void retire(std::vector<Sequence>& sequences) {
+    std::size_t kept = 0;
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      Sequence& sequence = sequences[i];
+      const bool ended = is_end(sequence.rollout.tokens.back());
+      const bool full = static_cast<int>(sequence.rollout.tokens.size()) >= request_.sampling.max_new_tokens;
+      if (ended || full) {
+        sequence.rollout.truncated = !ended;
+        free_slots_.push_back(sequence.slot);
+        results_[sequence.prompt->index][static_cast<std::size_t>(sequence.sample)] = std::move(sequence.rollout);
+      } else {
+        if (kept != i) sequences[kept] = std::move(sequence);
+        ++kept;
+      }
+    }
+    sequences.erase(sequences.begin() + static_cast<std::ptrdiff_t>(kept), sequences.end());
+  }
+
+  void allocate() {
+    const ModelConfig& config = decoder_.config();
+    const auto make = [&](std::int64_t width) { return at::empty({slots_, width}, at::kFloat); };
+    x_ = make(config.hidden_size);
+    normed_ = make(config.hidden_size);
+    qkv_ = make(shape_.qkv_width());
+    prepared_ = make(shape_.qkv_width());
+    attended_ = make(shape_.query_width());
+    gate_up_ = make(2 * config.intermediate_size);
+    gated_ = make(config.intermediate_size);
+    logits_ = make(vocabulary_);
+    inverse_rms_ = make(std::max<std::int64_t>(1, shape_.query_heads + shape_.key_heads));
+    positions_.resize(static_cast<std::size_t>(slots_));
+    caches_.resize(static_cast<std::size_t>(slots_));
+  }
+
+  /// One token for every active sequence; returns their next logits, [active, vocabulary].
+  at::Tensor decode_step() {
+    const ModelConfig& config = decoder_.config();
+    const auto count = static_cast<std::int64_t>(active_.size());
+    const auto rows = [&](const at::Tensor& buffer) { return buffer.narrow(0, 0, count); };
+    at::Tensor x = rows(x_), normed = rows(normed_), qkv = rows(qkv_), prepared = rows(prepared_), attended = rows(attended_),
+               gate_up = rows(gate_up_), gated = rows(gated_), logits = rows(logits_);
+    const float* embedding = decoder_.embedding().const_data_ptr<float>();
+    std::int64_t last_position = 0;
+    for (std::size_t i = 0; i < active_.size(); ++i) {
+      const Sequence& sequence = active_[i];
+      const auto written = static_cast<std::int64_t>(sequence.rollout.tokens.size());
+      std::memcpy(x.data_ptr<float>() + static_cast<std::int64_t>(i) * config.hidden_size,
+                  embedding + sequence.rollout.tokens.back() * config.hidden_size,
+                  static_cast<std::size_t>(config.hidden_size) * sizeof(float));
+      positions_[i] = sequence.prompt->length + written - 1;
+      last_position = std::max(last_position, positions_[i]);
+    }
+    const RotaryTable& rotary = decoder_.rotary(last_position + 1);
+    for (std::size_t l = 0; l < decoder_.layers().size(); ++l) {
+      const LayerWeights& layer = decoder_.layers()[l];
+      norm(x, layer.input_norm, normed);
+      at::mm_out(qkv, normed, layer.qkv.t());
+      kernels::prepare_heads(qkv.const_data_ptr<float>(), prepared.data_ptr<float>(), layer.query_norm.const_data_ptr<float>(),
+                             layer.key_norm.const_data_ptr<float>(), inverse_rms_.data_ptr<float>(), positions_.data(),
+                             rotary.cosine.const_data_ptr<float>(), rotary.sine.const_data_ptr<float>(), count, shape_,
+                             config.rms_norm_eps);
+      point_caches(l);
+      kernels::decode_attention(prepared.const_data_ptr<float>(), attended.data_ptr<float>(),
+                                std::span(caches_).first(active_.size()), shape_);
+      x.addmm_(attended, layer.output.t());
+      norm(x, layer.mlp_norm, normed);
+      at::mm_out(gate_up, normed, layer.gate_up.t());
+      kernels::swiglu(gate_up.const_data_ptr<float>(), gated.data_ptr<float>(), count, config.intermediate_size);
+      x.addmm_(gated, layer.down.t());
+    }
+    norm(x, decoder_.final_norm(), normed);
+    at::mm_out(logits, normed, decoder_.head().narrow(0, 0, vocabulary_).t());
+    return logits;
+  }
+
+  void norm(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y) {
+    kernels::rms_norm(x.const_data_ptr<float>(), weight.const_data_ptr<float>(), y.data_ptr<float>(),
+                      inverse_rms_.data_ptr<float>(), x.size(0), x.size(1), decoder_.config().rms_norm_eps);
+  }
+
+  /// Where each active sequence's keys and values of one layer are.
+  void point_caches(std::size_t layer) {
+    const std::int64_t width = shape_.key_width();
+    const std::int64_t slot_size = capacity_ * width;
+    float* keys = cache_.data_ptr<float>() + static_cast<std::int64_t>(layer) * 2 * slots_ * slot_size;
+    float* values = keys + slots_ * slot_size;
+    for (std::size_t i = 0; i < active_.size(); ++i) {
+      const Sequence& sequence = active_[i];
+      const std::int64_t length = sequence.prompt->length;
+      const float* prefix = sequence.prompt->keys_values.data() + static_cast<std::int64_t>(layer) * 2 * length * width;
+      caches_[i] = {prefix,
+                    prefix + length * width,
+                    length,
+                    keys + sequence.slot * slot_size,
+                    values + sequence.slot * slot_size,
+                    static_cast<std::int64_t>(sequence.rollout.tokens.size()) - 1};
+    }
+  }
+
+  Decoder& decoder_;
+  const RolloutRequest& request_;
+  const std::int64_t vocabulary_;
+  PhaseSeconds& seconds_;
+  const kernels::HeadShape shape_;
+  std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache
+  std::int64_t slots_ = 0;
+  at::Tensor cache_;           ///< [layers, 2, slots, capacity, key width]
+  std::vector<std::int64_t> free_slots_;
+  std::size_t next_prompt_ = 0;
+  std::deque<Sequence> waiting_;
+  std::vector<Sequence> active_;
+  std::vector<std::vector<Rollout>> results_;
+  // Work space of a step, allocated once: [slots, ...].
+  at::Tensor x_, normed_, qkv_, prepared_, attended_, gate_up_, gated_, logits_, inverse_rms_;
+  std::vector<std::int64_t> positions_;
+  std::vector<kernels::CachedKeys> caches_;
+};
+
+}  // namespace
+
+std::vector<std::vector<Rollout>> sample(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary,
+                                         PhaseSeconds& seconds) {
+  check(request, decoder.config());
+  if (request.prompts.empty()) return {};
+  const torch::NoGradGuard no_grad;
+  return Sampler(decoder, request, vocabulary, seconds).run();
+}
+
+}  // namespace whet::engine

@@ -1,0 +1,165 @@
+#include "engine/torch/torch_model.h"
+
+#include <ATen/ops/_fused_adamw.h>
+
+#include <chrono>
+#include <cmath>
+#include <cstring>
+
+#include "base/error.h"
+#include "base/file.h"
+#include "engine/safetensors.h"
+#include "engine/torch/sampler.h"
+
+namespace whet::engine {
+namespace {
+
+/// Adds the seconds of a scope to a phase.
+class PhaseTimer {
+ public:
+  explicit PhaseTimer(double& total) : total_(total), start_(std::chrono::steady_clock::now()) {}
+  ~PhaseTimer() { total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
+
+ private:
+  double& total_;
+  std::chrono::steady_clock::time_point start_;
+};
+
+constexpr std::int64_t kScoringRows = 16384;
+
+std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
+  return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+}  // namespace
+
+TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options)
+    : decoder_(std::move(decoder)), options_(options), vocabulary_(options.vocabulary_in_use) {
+  const std::int64_t rows = decoder_->config().vocab_size;
+  if (vocabulary_ == 0) vocabulary_ = rows;
+  if (vocabulary_ > rows) {
+    base::user_error("model", "the tokenizer has {} tokens, want at most the model's {}", vocabulary_, rows);
+  }
+}
+
+std::vector<std::vector<Rollout>> TorchModel::rollout(const RolloutRequest& request) {
+  return sample(*decoder_, request, vocabulary_, seconds_);
+}
+
+std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<const SharedPromptBatch> groups,
+                                                                  double temperature) {
+  const torch::NoGradGuard no_grad;
+  const PhaseTimer timer(seconds_.forward);
+  std::vector<std::vector<float>> flat;
+  for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
+    const at::Tensor values = decoder_->logprobs(batch, vocabulary_, temperature);
+    const float* next = values.const_data_ptr<float>();
+    for (const std::size_t length : batch.response_lengths) {
+      flat.emplace_back(next, next + length);
+      next += length;
+    }
+  }
+  std::vector<std::vector<std::vector<float>>> result;
+  auto response = flat.begin();
+  for (const SharedPromptBatch& group : groups) {
+    const auto count = static_cast<std::ptrdiff_t>(group.responses.size());
+    result.emplace_back(std::make_move_iterator(response), std::make_move_iterator(response + count));
+    response += count;
+  }
+  return result;
+}
+
+void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature,
+                                     std::int64_t token_budget, const PolicyGradient& gradient_of) {
+  decoder_->gradients();
+  for (const PackedBatch& batch : pack(groups, token_budget, vocabulary_)) {
+    at::Tensor logprobs;
+    {
+      const PhaseTimer timer(seconds_.forward);
+      logprobs = decoder_->logprobs(batch, vocabulary_, temperature);
+    }
+    at::Tensor gradient = at::zeros({logprobs.numel()}, at::kFloat);
+    gradient_of(batch.first_response, batch.response_count,
+                {logprobs.const_data_ptr<float>(), static_cast<std::size_t>(logprobs.numel())},
+                {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
+    const PhaseTimer timer(seconds_.backward);
+    logprobs.backward(gradient);
+  }
+}
+
+double TorchModel::optimizer_step(const AdamOptions& options) {
+  const torch::NoGradGuard no_grad;
+  const PhaseTimer timer(seconds_.optimizer);
+  at::Tensor& gradient = decoder_->gradients();
+  const double norm = at::linalg_vector_norm(gradient).item<double>();
+  if (!std::isfinite(norm)) {
+    base::run_error("optimizer", "the gradient's norm is {}, want a finite number (weights left as they were)", norm);
+  }
+  if (options.clip > 0 && norm > options.clip) gradient.mul_(options.clip / (norm + 1e-6));
+  if (!first_moment_.defined()) {
+    first_moment_ = at::zeros_like(gradient);
+    second_moment_ = at::zeros_like(gradient);
+  }
+  ++steps_;
+  at::_fused_adamw_({decoder_->weights()}, {gradient}, {first_moment_}, {second_moment_}, {},
+                    {at::scalar_tensor(static_cast<double>(steps_), at::kFloat)}, options.learning_rate, options.beta1,
+                    options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  gradient.zero_();
+  return norm;
+}
+
+void TorchModel::save(const std::filesystem::path& folder) const {
+  std::vector<NamedTensor> tensors;
+  const auto windows = decoder_->named_weights();
+  for (const auto& [name, window] : windows) {
+    tensors.push_back({name, DType::kF32, {window.sizes().begin(), window.sizes().end()}, bytes_of(window)});
+  }
+  write_safetensors(folder / "model.safetensors", tensors);
+  base::write_file(folder / "config.json", config_json(config()).dump(2) + "\n");
+  base::write_file(folder / "generation_config.json", generation_config_json(config()).dump(2) + "\n");
+}
+
+void TorchModel::save_optimizer(const std::filesystem::path& file) const {
+  const at::Tensor empty = at::zeros({0}, at::kFloat);
+  const at::Tensor& first = first_moment_.defined() ? first_moment_ : empty;
+  const at::Tensor& second = second_moment_.defined() ? second_moment_ : empty;
+  const at::Tensor steps = at::scalar_tensor(steps_, at::kLong);
+  const std::vector<NamedTensor> tensors = {{"first_moment", DType::kF32, {first.numel()}, bytes_of(first)},
+                                            {"second_moment", DType::kF32, {second.numel()}, bytes_of(second)},
+                                            {"steps", DType::kI64, {}, bytes_of(steps)}};
+  write_safetensors(file, tensors);
+}
+
+void TorchModel::load_optimizer(const std::filesystem::path& file) {
+  const SafetensorsFile stored(file);
+  const auto get = [&](const char* name, DType dtype) -> const TensorView& {
+    const TensorView* view = stored.find(name);
+    if (view == nullptr || view->dtype != dtype) base::user_error("optimizer", "{}: no {} of type {}", file.string(), name, dtype_name(dtype));
+    return *view;
+  };
+  const TensorView& first = get("first_moment", DType::kF32);
+  const TensorView& second = get("second_moment", DType::kF32);
+  const TensorView& steps = get("steps", DType::kI64);
+  std::memcpy(&steps_, steps.bytes.data(), sizeof(steps_));
+  const std::size_t wanted = decoder_->weights().nbytes();
+  if (first.bytes.empty() && second.bytes.empty() && steps_ == 0) {
+    first_moment_ = second_moment_ = at::Tensor();
+    return;
+  }
+  if (first.bytes.size() != wanted || second.bytes.size() != wanted) {
+    base::user_error("optimizer", "{}: {} bytes of moments, want {} (does it belong to this model?)", file.string(),
+                     first.bytes.size(), wanted);
+  }
+  first_moment_ = at::empty_like(decoder_->weights());
+  second_moment_ = at::empty_like(decoder_->weights());
+  std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);
+  std::memcpy(second_moment_.data_ptr(), second.bytes.data(), wanted);
+}
+
+std::unique_ptr<Model> TorchModel::clone() const {
+  auto copy = std::make_shared<Decoder>(config(), decoder_->weights().scalar_type());
+  copy->copy_from(*decoder_);
+  return std::make_unique<TorchModel>(std::move(copy), options_);
+}
+
+}  // namespace whet::engine

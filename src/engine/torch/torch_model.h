@@ -1,0 +1,38 @@
+// engine::Model over libtorch.
+#pragma once
+
+#include <memory>
+
+#include "engine/engine.h"
+#include "engine/torch/decoder.h"
+
+namespace whet::engine {
+
+class TorchModel final : public Model {
+ public:
+  TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options);
+
+  const ModelConfig& config() const override { return decoder_->config(); }
+  std::int64_t parameter_count() const override { return decoder_->weights().numel(); }
+  std::vector<std::vector<Rollout>> rollout(const RolloutRequest& request) override;
+  std::vector<std::vector<std::vector<float>>> logprobs(std::span<const SharedPromptBatch> groups,
+                                                        double temperature) override;
+  void accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature, std::int64_t token_budget,
+                           const PolicyGradient& gradient_of) override;
+  double optimizer_step(const AdamOptions& options) override;
+  void save(const std::filesystem::path& folder) const override;
+  void save_optimizer(const std::filesystem::path& file) const override;
+  void load_optimizer(const std::filesystem::path& file) override;
+  std::unique_ptr<Model> clone() const override;
+  PhaseSeconds phase_seconds() const override { return seconds_; }
+
+ private:
+  std::shared_ptr<Decoder> decoder_;
+  EngineOptions options_;
+  std::int64_t vocabulary_;
+  at::Tensor first_moment_, second_moment_;  // [P], made at the first step
+  std::int64_t steps_ = 0;
+  PhaseSeconds seconds_;
+};
+
+}  // namespace whet::engine
