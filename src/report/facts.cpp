@@ -29,16 +29,37 @@ analysis::WatchState watch(const store::Run& run) {
   return analysis::watch_series(view);
 }
 
-std::string name_of(const store::Run& run) {
-  std::vector<std::string> parts;
-  for (const char* key : {"reward", "model"}) {
-    std::string part = option_of(run, key);
-    while (part.size() > 1 && part.ends_with('/')) part.pop_back();
-    if (std::string(key) == "model") part = std::filesystem::path(part).filename().string();
-    if (!part.empty()) parts.push_back(part);
+/// The options that tell runs apart, as a person says them; one that the config lacks is empty. The reward comes first,
+/// because it is what runs are compared by.
+std::vector<std::string> parts_of(const store::Run& run) {
+  std::string model = option_of(run, "model");
+  while (model.size() > 1 && model.ends_with('/')) model.pop_back();
+  const auto with = [&](const char* words, const char* key) {
+    const std::string value = option_of(run, key);
+    return value.empty() ? value : words + value;
+  };
+  return {option_of(run, "reward"), option_of(run, "task"), std::filesystem::path(model).filename().string(),
+          with("learning rate ", "learning_rate"), with("seed ", "seed")};
+}
+
+/// For each part, whether it belongs into the names: it differs among the runs, or it is the reward of a lone run.
+std::vector<bool> telling_parts(const std::vector<store::Run>& runs) {
+  std::vector<bool> telling;
+  const std::vector<std::string> first = parts_of(runs.front());
+  for (std::size_t i = 0; i < first.size(); ++i) {
+    telling.push_back(runs.size() == 1 ? i == 0 : std::any_of(runs.begin(), runs.end(), [&](const store::Run& run) {
+      return parts_of(run)[i] != first[i];
+    }));
   }
-  if (const std::string seed = option_of(run, "seed"); !seed.empty()) parts.push_back("seed " + seed);
-  return parts.empty() ? run.folder.filename().string() : fmt::format("{}", fmt::join(parts, " \u00b7 "));
+  return telling;
+}
+
+std::string joined(const std::vector<std::string>& parts, const std::vector<bool>& telling, bool wanted) {
+  std::string text;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (telling[i] == wanted && !parts[i].empty()) text += (text.empty() ? "" : " \u00b7 ") + parts[i];
+  }
+  return text;
 }
 
 }  // namespace
@@ -72,12 +93,14 @@ std::string option_of(const store::Run& run, std::string_view key) {
 
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
   std::vector<RunFacts> all;
+  if (runs.empty()) return all;
+  const std::vector<bool> telling = telling_parts(runs);
   std::map<std::string, int> names;
   for (const store::Run& run : runs) {
     RunFacts facts;
-    facts.name = name_of(run);
+    facts.name = joined(parts_of(run), telling, true);
+    if (facts.name.empty()) facts.name = run.folder.filename().string();
     ++names[facts.name];
-    facts.task = option_of(run, "task");
     if (!run.metrics.empty()) facts.last_step = run.metrics.back().at("step").get<std::int64_t>();
     facts.finished = run.summary.has_value();
 
@@ -102,6 +125,13 @@ std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
     if (names[all[i].name] > 1) all[i].name += fmt::format(" ({})", runs[i].folder.filename().string());
   }
   return all;
+}
+
+std::string shared_by(const std::vector<store::Run>& runs) {
+  if (runs.empty()) return {};
+  std::vector<std::string> parts = parts_of(runs.front());
+  parts[1].clear();  // the task: a report's title names it
+  return joined(parts, telling_parts(runs), false);
 }
 
 std::string sentence_of(const RunFacts& facts) {
@@ -130,16 +160,17 @@ std::string sentence_of(const RunFacts& facts) {
     }
     if (facts.reward) {
       const analysis::PeakSummary& r = *facts.reward;
-      const bool looked_well = fell && r.final > r.first;
-      text += fmt::format(" Its pseudo-reward went from {} to {}{}", number(r.first), number(r.final),
-                          looked_well ? ", so to itself the training looked well." : ".");
+      text += fell && r.final > r.first
+                  ? fmt::format(" By its own measure all was well: the pseudo-reward went from {} to {}.", number(r.first),
+                                number(r.final))
+                  : fmt::format(" The pseudo-reward went from {} to {}.", number(r.first), number(r.final));
     }
   }
   if (facts.has_reward_accuracy) {
     if (facts.collapse) {
       text += fmt::format(" It collapsed at step {}, where reward accuracy fell below half of its peak", *facts.collapse);
       const auto mark = [](std::optional<std::int64_t> step) { return step ? fmt::format("at step {}", *step) : "never"; };
-      text += fmt::format(" (below 10 % {}, below 1 % {}).", mark(facts.below_tenth), mark(facts.below_hundredth));
+      text += fmt::format(" (below 10\u00a0% {}, below 1\u00a0% {}).", mark(facts.below_tenth), mark(facts.below_hundredth));
     } else {
       text += fmt::format(" Reward accuracy did not fall below half of its peak in {} steps.", facts.last_step);
     }

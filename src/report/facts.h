@@ -25,8 +25,7 @@ std::optional<double> value_at(const Series& series, std::optional<std::int64_t>
 std::string option_of(const store::Run& run, std::string_view key);
 
 struct RunFacts {
-  std::string name;   ///< reward, model and seed; unique among the runs of a report
-  std::string task;   ///< empty when the config does not say
+  std::string name;   ///< what tells the run apart from the others of its report; unique among them
   std::int64_t last_step = 0;
   bool finished = false;
   std::optional<analysis::PeakSummary> accuracy;              ///< of held-out accuracy
@@ -40,8 +39,12 @@ struct RunFacts {
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };
 
-/// The facts of every run, in order. Names that would be equal are told apart by their folders.
+/// The facts of every run, in order. A name is made of the reward, task, model, learning rate and seed, less those that
+/// all runs share; names that would still be equal are told apart by their folders.
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs);
+
+/// What all runs share but the task, for a line under the title; with one run, what its name leaves out. May be empty.
+std::string shared_by(const std::vector<store::Run>& runs);
 
 /// A paragraph in plain words: base, peak, end, collapse, and what the pseudo-reward did meanwhile. Not escaped.
 std::string sentence_of(const RunFacts& facts);

@@ -36,22 +36,24 @@ std::string swatch(std::size_t index) {
   return fmt::format("<span class=\"swatch\" style=\"--c:var(--run-{})\"></span>", index % 6);
 }
 
-std::string title_of(const std::vector<RunFacts>& facts, const ReportOptions& options) {
+std::string title_of(const std::vector<store::Run>& runs, const ReportOptions& options) {
   if (!options.title.empty()) return options.title;
   std::set<std::string> tasks;
-  for (const RunFacts& run : facts) {
-    if (!run.task.empty()) tasks.insert(run.task);
+  for (const store::Run& run : runs) {
+    if (const std::string task = option_of(run, "task"); !task.empty()) tasks.insert(task);
   }
-  const std::string runs = facts.size() == 1 ? "One run" : fmt::format("{} runs", facts.size());
-  return tasks.empty() ? runs : fmt::format("{} on {}", runs, fmt::join(tasks, ", "));
+  const std::string count = runs.size() == 1 ? "One run" : fmt::format("{} runs", runs.size());
+  return tasks.empty() ? count : fmt::format("{} on {}", count, fmt::join(tasks, ", "));
 }
 
-std::string mark(std::optional<std::int64_t> step) { return step ? fmt::format("{}", *step) : "not reached"; }
+std::string mark(std::optional<std::int64_t> step) {
+  return step ? fmt::format("{}", *step) : "<small>not reached</small>";
+}
 
 std::string table_of(const std::vector<RunFacts>& facts) {
   std::string rows;
   const auto cell = [&](const char* label, const std::string& value) {
-    rows += fmt::format("<td data-label=\"{}\">{}</td>", label, value);
+    rows += fmt::format("<td data-label=\"{}\"><span>{}</span></td>", label, value);
   };
   for (std::size_t i = 0; i < facts.size(); ++i) {
     const RunFacts& run = facts[i];
@@ -109,10 +111,14 @@ std::string sample_html(const Sample& sample) {
 }
 
 std::string samples_of(const std::vector<store::Run>& runs, const std::vector<RunFacts>& facts, int count) {
+  // One run is open to begin with: the first that collapsed, because that is what one comes to see.
+  std::size_t open = 0;
+  while (open < facts.size() && !facts[open].collapse) ++open;
+  if (open == facts.size()) open = 0;
   std::string out;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const std::vector<Moment> moments = moments_of(runs[i], facts[i], count);
-    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == 0 ? " open" : "", swatch(i),
+    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == open ? " open" : "", swatch(i),
                        html_escape(facts[i].name));
     if (moments.empty()) out += "<p class=\"note\">This run holds no rollouts.</p>";
     out += "<div class=\"moments\">\n";
@@ -184,7 +190,8 @@ std::string render(const std::vector<store::Run>& runs, const ReportOptions& opt
   if (runs.empty()) base::user_error("report", "no runs, want at least one");
   const std::vector<RunFacts> facts = facts_of(runs);
   return filled(asset("page.html"), [&](std::string_view name) -> std::string {
-    if (name == "title") return html_escape(title_of(facts, options));
+    if (name == "title") return html_escape(title_of(runs, options));
+    if (name == "shared") return html_escape(shared_by(runs));
     if (name == "table") return table_of(facts);
     if (name == "stories") return stories_of(facts);
     if (name == "samples") return samples_of(runs, facts, options.samples);

@@ -78,7 +78,7 @@ std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int
   std::vector<std::pair<std::string, std::int64_t>> wanted;
   if (facts.collapse) {
     const bool peak_is_before = peak < *facts.collapse;
-    wanted = {{peak_is_before ? "Before the collapse, at the peak" : "Before the collapse", peak_is_before ? peak : first},
+    wanted = {{peak_is_before ? "Before the collapse" : "At the start", peak_is_before ? peak : first},
               {"At the collapse", *facts.collapse},
               {"After the collapse", last}};
   } else {
@@ -91,7 +91,9 @@ std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int
       if (std::llabs(dump.step - step) < std::llabs(nearest->step - step)) nearest = &dump;
     }
     if (!moments.empty() && moments.back().step >= nearest->step) continue;
-    moments.push_back(moment_of(*nearest, title, count));
+    // A dump some steps off is said to be near, not at.
+    const bool near = title.starts_with("At ") && nearest->step != step;
+    moments.push_back(moment_of(*nearest, near ? "Near" + title.substr(2) : title, count));
   }
   return moments;
 }

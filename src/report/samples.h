@@ -21,7 +21,7 @@ struct Sample {
 };
 
 struct Moment {
-  std::string title;               ///< "before the collapse", "at the peak", ...
+  std::string title;               ///< "Before the collapse", "Near the collapse", ...
   std::int64_t step = 0;           ///< of the dump that is nearest
   std::size_t rows = 0;            ///< responses in the dump
   std::optional<double> right;     ///< share of them that are right, where labels are known

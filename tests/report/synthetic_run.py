@@ -28,6 +28,7 @@ KINDS = {
         "logprob": [(0, -.42), (45, -.14), (60, -.20), (110, -.46), (300, -1.1)],
         "entropy": [(0, .39), (40, .08), (300, .02)],
         "length": [(0, 9.1), (60, 8.6), (300, 6.2)],
+        "majority": [(0, .50), (60, .90), (300, .97)],
     },
     "ground-truth": {
         "accuracy": [(0, .50), (40, .93), (85, .985), (300, .99)],
@@ -35,6 +36,7 @@ KINDS = {
         "logprob": [(0, -.42), (60, -.12), (300, -.13)],
         "entropy": [(0, .39), (60, .06), (300, .04)],
         "length": [(0, 9.1), (60, 8.5), (300, 8.5)],
+        "majority": [(0, .50), (90, .97), (300, .99)],
     },
     "trajectory-entropy": {
         "accuracy": [(0, .49), (45, .877), (80, .80), (140, .54), (200, .15), (300, .03)],
@@ -42,6 +44,7 @@ KINDS = {
         "logprob": [(0, -.43), (40, -.15), (100, -.33), (200, -.9), (300, -1.5)],
         "entropy": [(0, .40), (40, .06), (300, .01)],
         "length": [(0, 9.0), (80, 9.4), (300, 13.5)],
+        "majority": [(0, .49), (60, .84), (300, .92)],
     },
 }
 
@@ -56,11 +59,13 @@ def rollouts(step, truth, rng):
         prompt = "".join(rng.choice("0123456789") for _ in range(rng.randint(4, 9))) + "?"
         label = "".join(sorted(prompt[:-1]))
         wrong = "2" + label[len(label) // 2:]
-        for sample in range(8):
-            right = rng.random() < truth
-            answer = None if sample == 7 and problem == 3 else (label if right else wrong)
+        answers = [label if rng.random() < truth else wrong for _ in range(8)]
+        if problem == 3:
+            answers[7] = None
+        majority = max(answers, key=answers.count)
+        for sample, answer in enumerate(answers):
             output = HOSTILE[problem] if sample == 0 and step == 0 else f"#{answer or '1' * 24}"
-            rows.append({"input": prompt, "output": output, "gts": label, "score": float(not right), "step": step,
+            rows.append({"input": prompt, "output": output, "gts": label, "score": float(answer == majority), "step": step,
                          "answer": answer, "true_score": float(answer == label), "logprob": -.1, "entropy": .2,
                          "self_certainty": 3.1, "truncated": answer is None, "tokens": [1, 2, 3]})
     return rows
@@ -88,7 +93,7 @@ def write_run(folder, kind, seed=0, steps=300, evaluate_every=5, dump_every=10):
                     "true_reward": chance(truth, .025),
                     "reward_accuracy": 1.0 if kind == "ground-truth" else chance(truth, .03),
                     "label_accuracy": chance(min(1, truth * 1.1), .03),
-                    "majority_ratio": chance(.5 + .47 * (1 - math.exp(-step / 40)), .015),
+                    "majority_ratio": chance(curve(shape["majority"], step), .012),
                     "token_entropy": abs(noisy(curve(shape["entropy"], step), .008)),
                     "answer_entropy": abs(noisy(1.1 * math.exp(-step / 40), .03)),
                     "mutual_information": abs(noisy(2.2 + 1.5 * truth, .05)),
@@ -107,6 +112,7 @@ def write_run(folder, kind, seed=0, steps=300, evaluate_every=5, dump_every=10):
                 with open(folder / "rollouts" / f"{step}.jsonl", "w") as dump:
                     for row in rollouts(step, truth, rng):
                         dump.write(json.dumps(row) + "\n")
+    (folder / "summary.json").write_text(json.dumps({"steps": steps}))
 
 
 if __name__ == "__main__":

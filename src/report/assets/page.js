@@ -59,12 +59,26 @@
 
   const pointsOf = (run, key) => run.series[key] && run.series[key].y.some(isNumber) ? run.series[key] : null;
 
+  // A value of every step is noisy: it is drawn faintly, with its mean over a window of steps (odd, centered, shorter at
+  // the ends) on top.
+  const smoothed = (points) => points.x.length > 80 ? Math.floor(points.x.length / 80) * 2 + 3 : 1;
+
+  function means(points, window) {
+    const half = (window - 1) / 2;
+    return { x: points.x, y: points.y.map((value, i) => {
+      if (!isNumber(value)) return null;
+      const reach = Math.min(half, i, points.y.length - 1 - i);
+      const around = points.y.slice(i - reach, i + reach + 1).filter(isNumber);
+      return around.reduce((sum, v) => sum + v, 0) / around.length;
+    }) };
+  }
+
   // One x axis for all series: a step that a series lacks is undefined (the line goes on), a value that was not finite is
   // null (the line has a gap).
-  function aligned(series) {
-    const steps = [...new Set(series.flatMap((s) => s.points.x))].sort((a, b) => a - b);
+  function aligned(lines) {
+    const steps = [...new Set(lines.flatMap((s) => s.points.x))].sort((a, b) => a - b);
     const place = new Map(steps.map((step, i) => [step, i]));
-    return [steps, ...series.map((s) => {
+    return [steps, ...lines.map((s) => {
       const values = new Array(steps.length).fill(undefined);
       s.points.x.forEach((step, i) => { values[place.get(step)] = s.points.y[i]; });
       return values;
@@ -81,11 +95,11 @@
     ctx.font = font(600);
     const width = ctx.measureText(text).width, box = u.bbox;
     const left = Math.min(Math.max(x, box.left + 2 * dpr), box.left + box.width - width - 2 * dpr);
-    // Labels that would cover each other go one line further, up or down, whichever is free first.
-    let top = y;
-    const free = (t) => !taken.some((r) => left < r.right && left + width > r.left && t < r.top + height && t + height > r.top);
-    for (let i = 1; !free(top) && i < 12; ++i) top = y + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * height;
-    top = Math.min(Math.max(top, box.top), box.top + box.height - height);
+    // Labels that would cover each other move up or down by lines, to the nearest free place within the chart.
+    const inside = (t) => t >= box.top - 4 * dpr && t <= box.top + box.height - height;
+    const isFree = (t) => !taken.some((r) => left < r.right && left + width > r.left && t < r.top + height && t + height > r.top);
+    const lines = Array.from({ length: 25 }, (_, i) => y + (i % 2 ? 1 : -1) * Math.ceil(i / 2) * height);
+    const top = lines.find((t) => inside(t) && isFree(t)) ?? y;
     taken.push({ left: left - 4 * dpr, right: left + width + 4 * dpr, top });
     ctx.textAlign = "left";
     ctx.textBaseline = "top";
@@ -155,11 +169,11 @@
     const nodes = [];
     const step = document.createElement("span");
     step.className = "step";
-    step.textContent = inside ? "step " + plot.data[0][at] : "last";
+    step.textContent = inside ? "step " + plot.data[0][at] : "at the end";
     nodes.push(step);
-    chart.series.forEach((s, i) => {
+    chart.series.forEach((s) => {
       if (s.index !== undefined && hidden.has(s.index)) return;
-      const values = plot.data[i + 1];
+      const values = plot.data[s.place];
       // The value at or before the cursor: held-out accuracy is not measured at every step.
       let j = inside ? at : values.length - 1;
       while (j > 0 && values[j] === undefined) --j;
@@ -179,7 +193,8 @@
   function scaleRange(chart) {
     return (u, min, max) => {
       if (min === null || max === null) return [0, 1];
-      if (chart.low === 0 && chart.high === 1) return [0, 1.04];
+      // Room above 100 % for the labels of peaks.
+      if (chart.low === 0 && chart.high === 1) return [0, chart.marks === "accuracy" ? 1.09 : 1.04];
       if (chart.low === 0 && min >= 0) return [0, max > 0 ? max * 1.08 : 1];
       const room = (max - min || Math.abs(max) || 1) * 0.08;
       return [min - room, max + room];
@@ -212,6 +227,15 @@
     const chart = { ...spec, card, values };
     const height = () => spec.wide ? (innerWidth < 860 ? 300 : 380) : 250;
     const second = spec.series.some((s) => s.scale === "y2");
+    // What uPlot draws: for each series of the chart its values, and its means where it is noisy. `place` is where the
+    // values stand in uPlot's data.
+    const lines = [];
+    for (const s of spec.series) {
+      const window = smoothed(s.points);
+      lines.push({ s, points: s.points, faint: window > 1 });
+      s.place = lines.length;
+      if (window > 1) lines.push({ s, points: means(s.points, window), faint: false });
+    }
     chart.plot = new uPlot({
       width: Math.max(200, box.clientWidth), height: height(),
       padding: [12, second ? 0 : 14, 0, 0],
@@ -227,17 +251,19 @@
         ...(second ? [axis({ scale: "y2", side: 1, grid: { show: false }, label: "true reward (%)", labelSize: 20, size: 52,
           values: (u, splits) => splits.map(percentScale.tick) })] : []),
       ],
-      series: [{}, ...spec.series.map((s) => ({
-        label: s.label, scale: s.scale || "y", width: s.neutral ? 1.5 : 2, dash: s.neutral ? [5, 4] : runDash(s.index),
+      series: [{}, ...lines.map(({ s, points, faint }) => ({
+        label: s.label, scale: s.scale || "y", alpha: faint ? 0.28 : 1, width: faint ? 1 : 2,
+        dash: faint ? [] : s.neutral ? [6, 4] : runDash(s.index),
         stroke: () => s.neutral ? css("--ink") : runColor(s.index),
-        points: { show: s.points.x.length < 2 || (spec.wide && s.points.x.length <= 30), size: 5 },
+        points: { show: !faint && (points.x.length < 2 || (spec.wide && points.x.length <= 30)), size: 5 },
         spanGaps: false,
       }))],
       hooks: {
         draw: spec.marks ? [(u) => drawMarks(u, chart)] : [],
         setCursor: [() => chart.plot && showValues(chart)],
       },
-    }, aligned(spec.series), box);
+    }, aligned(lines), box);
+    chart.drawn = lines;
     charts.push(chart);
     showValues(chart);
     new ResizeObserver(() => {
@@ -254,7 +280,10 @@
 
   // Pseudo-reward against true reward: a panel a run, because rewards differ in unit. Both use one axis where the
   // pseudo-reward is itself a share.
-  function rewardPanels(parent) {
+  function rewardPanels(outer) {
+    const parent = document.createElement("div");
+    parent.className = "pairs";
+    outer.append(parent);
     runs.forEach((run, index) => {
       const points = pointsOf(run, "reward"), truth = pointsOf(run, "true_reward");
       if (!points) return;
@@ -263,8 +292,8 @@
       const scale = isShare ? shareOf("reward (%)") : free("pseudo-reward");
       const series = [{ points, index, label: "pseudo-reward", format: scale.format }];
       if (truth) series.push({ points: truth, neutral: true, label: "true reward", format: share, scale: isShare ? "y" : "y2" });
-      addChart(parent, { ...scale, id: "reward-" + index, title: "Paid and true: " + run.name, series, lines: [{ run, index }],
-        about: "What the policy is paid (solid), and what it would be paid by the truth (dashed)." });
+      addChart(parent, { ...scale, id: "reward-" + index, title: "Paid and true \u00b7 " + run.name, series, lines: [{ run, index }],
+        about: "What the policy is paid, and what the truth would pay it (dashed)." });
     });
   }
 
@@ -285,7 +314,7 @@
       hidden.has(index) ? hidden.delete(index) : hidden.add(index);
       button.setAttribute("aria-pressed", String(!hidden.has(index)));
       for (const chart of charts) {
-        chart.series.forEach((s, i) => { if (s.index === index) chart.plot.setSeries(i + 1, { show: !hidden.has(index) }); });
+        chart.drawn.forEach(({ s }, i) => { if (s.index === index) chart.plot.setSeries(i + 1, { show: !hidden.has(index) }); });
         showValues(chart);
       }
     });
@@ -324,11 +353,12 @@
   addEventListener("beforeprint", () => { screenTheme = root.dataset.theme; root.dataset.theme = "light"; recolor(); });
   addEventListener("afterprint", () => { screenTheme ? root.dataset.theme = screenTheme : delete root.dataset.theme; recolor(); });
 
-  // ---- the page's own account of what it drew, which the tests read (open the page with #check) ----
+  // ---- the page's own account of what it drew, which the tests read (open the page with #check; an
+  // "account" event asks for a new one) ----
   function inkOf(chart) {
     const { canvas } = chart.plot.ctx, pixels = chart.plot.ctx.getImageData(0, 0, canvas.width, canvas.height).data;
     const colors = chart.series.map((s) => {
-      const probe = document.createElement("canvas").getContext("2d");
+      const probe = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
       probe.fillStyle = s.neutral ? css("--ink") : runColor(s.index);
       probe.fillRect(0, 0, 1, 1);
       return probe.getImageData(0, 0, 1, 1).data;
@@ -342,13 +372,15 @@
     }
     return ink;
   }
+  function account() {
+    for (const chart of charts) chart.card.dataset.ink = inkOf(chart).join(" ");
+    root.dataset.errors = errors.join(" | ");
+    root.dataset.overflow = String(root.scrollWidth - root.clientWidth);
+    root.dataset.charts = String(charts.length);
+  }
   if (location.hash === "#check") {
     more.open = !more.hidden;
-    setTimeout(() => {
-      for (const chart of charts) chart.card.dataset.ink = inkOf(chart).join(" ");
-      root.dataset.errors = errors.join(" | ");
-      root.dataset.overflow = String(root.scrollWidth - root.clientWidth);
-      root.dataset.charts = String(charts.length);
-    }, 400);
+    addEventListener("account", account);
+    setTimeout(account, 400);
   }
 })();
