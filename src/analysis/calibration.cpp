@@ -15,7 +15,9 @@ void check(const std::vector<double>& scores, const std::vector<bool>& correct) 
     base::user_error("calibration", "{} scores for {} samples, want one each", scores.size(), correct.size());
   }
   for (std::size_t i = 0; i < scores.size(); ++i) {
-    if (!std::isfinite(scores[i])) base::user_error("calibration", "score {} is {}, want a finite number", i, scores[i]);
+    if (!std::isfinite(scores[i])) {
+      base::user_error("calibration", "score {} is {}, want a finite number", i, scores[i]);
+    }
   }
 }
 
@@ -61,7 +63,8 @@ std::optional<double> point_biserial(const std::vector<double>& scores, const st
   return covariance / std::sqrt(variance * n * share * (1 - share));
 }
 
-std::vector<ReliabilityBin> reliability(const std::vector<double>& confidences, const std::vector<bool>& correct, int bins) {
+std::vector<ReliabilityBin> reliability(const std::vector<double>& confidences, const std::vector<bool>& correct,
+                                        int bins) {
   check(confidences, correct);
   if (bins < 1) base::user_error("calibration", "{} bins, want at least 1", bins);
   std::vector<ReliabilityBin> result(static_cast<std::size_t>(bins));

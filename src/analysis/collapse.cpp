@@ -160,10 +160,11 @@ void CollapseWatch::judge(std::int64_t step, double value) {
 
 void CollapseWatch::describe() {
   const double margin = by_logprob_ ? options_.logprob_margin : options_.agreement_margin;
-  const std::string witness =
-      by_logprob_ && state_.agreement_peak_step
-          ? fmt::format("; agreement with the base peaked at {:.3f} at step {}", agreement_peak_, *state_.agreement_peak_step)
-          : "";
+  std::string witness;
+  if (by_logprob_ && state_.agreement_peak_step) {
+    witness = fmt::format("; agreement with the base peaked at {:.3f} at step {}", agreement_peak_,
+                          *state_.agreement_peak_step);
+  }
   switch (state_.verdict) {
     case Verdict::kTooFewPoints:
       state_.evidence = fmt::format("only {} point of the {}, want at least 2", state_.points, state_.signal);
@@ -178,7 +179,7 @@ void CollapseWatch::describe() {
                                     *state_.peak_step, margin, witness);
       return;
     case Verdict::kCollapsed:
-      state_.evidence = fmt::format("{} peaked at {:.3f} at step {} and was at least {} below it from step {}; {:.3f} now{}",
+      state_.evidence = fmt::format("{} peaked at {:.3f} at step {} and was first {} below it at step {}; {:.3f} now{}",
                                     state_.signal, state_.peak, *state_.peak_step, margin, *state_.collapse_step,
                                     state_.current, witness);
       return;

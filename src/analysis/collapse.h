@@ -56,8 +56,8 @@ struct MarkResult {
 /// Watches reward accuracy, one step at a time.
 ///
 /// The value of a step is the mean of the last `window` points, itself included; before there are that many there is no
-/// value. The early peak is the highest such value up to that step, so that "below half of its early peak" can be judged
-/// while the run goes on. A mark's step is the last of the window's.
+/// value. The early peak is the highest such value up to that step, so that "below half of its early peak" can be
+/// judged while the run goes on. A mark's step is the last of the window's.
 class MarkWatch {
  public:
   explicit MarkWatch(std::vector<CollapseMark> marks = default_marks(), int window = 3);

@@ -37,7 +37,9 @@ Estimate wilson(std::int64_t successes, std::int64_t trials) {
   const double centre = (share + kZ * kZ / (2 * n)) / scale;
   const double half = kZ / scale * std::sqrt(share * (1 - share) / n + kZ * kZ / (4 * n * n));
   // At 0 and at all successes a bound is the share itself; rounding must not put it beside.
-  return {share, successes == 0 ? 0.0 : std::max(0.0, centre - half), successes == trials ? 1.0 : std::min(1.0, centre + half)};
+  const double low = successes == 0 ? 0.0 : std::max(0.0, centre - half);
+  const double high = successes == trials ? 1.0 : std::min(1.0, centre + half);
+  return {share, low, high};
 }
 
 Estimate bootstrap_mean(const std::vector<double>& values, std::uint64_t seed) {

@@ -47,7 +47,8 @@ double entropy_of(const std::map<Key, std::int64_t>& counts) {
 }
 
 bool labelled(const GroupView& group) {
-  return std::all_of(group.rollouts.begin(), group.rollouts.end(), [](const RolloutView& r) { return r.correct.has_value(); });
+  return std::all_of(group.rollouts.begin(), group.rollouts.end(),
+                     [](const RolloutView& rollout) { return rollout.correct.has_value(); });
 }
 
 bool majority_is_right(const GroupView& group) {

@@ -1,5 +1,5 @@
-// What one step of training shows: with labels (how right the vote and the rewards are) and without (how sure, how long,
-// how much alike the responses are).
+// What one step of training shows: with labels (how right the vote and the rewards are) and without (how sure, how
+// long, how much alike the responses are).
 //
 // A value that cannot be had is absent, never 0: no labels, no group, no token.
 #pragma once
@@ -59,18 +59,18 @@ template <class Visitor>
 void visit_signals(StepSignals& s, Visitor&& visit) {
   visit(s.label_accuracy, "label_accuracy", "share of groups whose majority is right; a group without answers is not");
   visit(s.reward_accuracy, "reward_accuracy",
-        "share of rollouts whose pseudo-reward equals the true one; for a real-valued reward the mean true reward of the "
-        "rollout that each group pays best");
+        "share of rollouts whose pseudo-reward equals the true one; for a real-valued reward the mean true reward of "
+        "the rollout that each group pays best");
   visit(s.reward_correlation, "reward_correlation", "point-biserial correlation of pseudo-reward and true reward");
   visit(s.true_reward, "true_reward", "share of rollouts that are right");
   visit(s.pass_at_n, "pass_at_n", "share of groups with a right rollout");
-  visit(s.reward_mean, "reward_mean", "mean pseudo-reward");
+  visit(s.reward_mean, "reward", "mean pseudo-reward");
   visit(s.reward_std, "reward_std", "standard deviation (n - 1) of the pseudo-reward over the batch");
   visit(s.majority_ratio, "majority_ratio", "mean over groups of the largest class / n, absent answers in n");
   visit(s.token_entropy, "token_entropy", "mean over all tokens of the entropy, nats");
   visit(s.logprob, "logprob", "mean over all tokens of the log-probability, nats");
-  visit(s.answer_entropy, "answer_entropy", "mean over groups of the entropy of its answers, nats; no answer is an outcome");
-  visit(s.mutual_information, "mutual_information", "between problem and answer, nats; 0 if answers ignore the problem");
+  visit(s.answer_entropy, "answer_entropy", "mean over groups of their answers' entropy, nats; none is an outcome");
+  visit(s.mutual_information, "mutual_information", "of problem and answer, nats; 0 if answers ignore the problem");
   visit(s.answered, "answered", "share of rollouts with an answer");
   visit(s.truncated, "truncated", "share of rollouts cut at the length limit");
   visit(s.length, "length", "mean tokens of a rollout");

@@ -1,6 +1,6 @@
 // The probability of the whole response.
 //
-// exp(sum_t log pi_t(y_t)) is 0 in any floating-point format once a response is long, and every long response would tie.
+// exp(sum_t log pi_t(y_t)) is 0 in any floating-point format once a response is long: all long responses would tie.
 // Beside the plain value (good for measuring, and for short responses exact) the reward therefore gives
 // exp(log p_i - max_j log p_j): the same numbers divided by the group's largest probability. The group's best has 1
 // whatever its length. Normalisation (r - mean) / (std + eps) cancels the divisor up to eps, which then counts relative

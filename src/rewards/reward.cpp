@@ -39,7 +39,9 @@ int majority_class(const Group& group) {
     if (sample.answer_class < 0) continue;
     double sum = 0;
     for (const float value : sample.logprob) sum += static_cast<double>(value);
-    if (!std::isfinite(sum)) base::run_error("vote", "log-probability of rollout {} is {}, want a finite number", i, sum);
+    if (!std::isfinite(sum)) {
+      base::run_error("vote", "log-probability of rollout {} is {}, want a finite number", i, sum);
+    }
     ClassVotes& votes = classes[sample.answer_class];
     votes.logprobs.push_back(sum);
     if (!votes.smallest_answer || sample.answer < *votes.smallest_answer) votes.smallest_answer = &sample.answer;
@@ -55,7 +57,8 @@ int majority_class(const Group& group) {
     const bool wins = winner < 0 || size > winner_size ||
                       (size == winner_size && (logprob > winner_logprob ||
                                                (logprob == winner_logprob && *votes.smallest_answer < *winner_answer)));
-    if (wins) std::tie(winner, winner_size, winner_logprob, winner_answer) = std::tie(id, size, logprob, votes.smallest_answer);
+    if (!wins) continue;
+    std::tie(winner, winner_size, winner_logprob, winner_answer) = std::tie(id, size, logprob, votes.smallest_answer);
   }
   return winner;
 }

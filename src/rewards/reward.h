@@ -55,7 +55,7 @@ class Reward {
   virtual ~Reward() = default;
   /// Scores a group. `random` is for rewards that draw (a coin, chosen votes); it is keyed by step and problem.
   /// UserError when the group lacks what the reward needs (and how to add it); RunError naming the reward and the
-  /// rollout when a per-token value is not finite. Reordering the samples reorders the rewards and changes nothing else.
+  /// rollout when a per-token value is not finite. Reordering the samples reorders the rewards, no more.
   virtual Scored score(const Group& group, base::Random& random) const = 0;
 };
 

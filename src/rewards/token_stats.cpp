@@ -30,7 +30,8 @@ std::vector<std::optional<double>> token_sums(const Group& group, TokenStat stat
     double sum = 0;
     for (std::size_t t = 0; t < values.size(); ++t) {
       if (!std::isfinite(values[t])) {
-        base::run_error(reward, "'{}' of rollout {} is {} at token {}, want a finite number", stat.name, i, values[t], t);
+        base::run_error(reward, "'{}' of rollout {} is {} at token {}, want a finite number", stat.name, i, values[t],
+                        t);
       }
       sum += static_cast<double>(values[t]);
     }

@@ -24,7 +24,9 @@ constexpr std::array<std::pair<const char*, AdvantageKind>, 5> kNames = {{
 
 void check_finite(const std::vector<double>& rewards) {
   for (std::size_t i = 0; i < rewards.size(); ++i) {
-    if (!std::isfinite(rewards[i])) base::run_error("advantage", "reward of rollout {} is {}, want a finite number", i, rewards[i]);
+    if (!std::isfinite(rewards[i])) {
+      base::run_error("advantage", "reward of rollout {} is {}, want a finite number", i, rewards[i]);
+    }
   }
 }
 

@@ -88,7 +88,8 @@ Term surrogate(const Plan& plan, double log_ratio, double advantage, PolicyLossR
 
 void check_finite(double value, const char* what, std::size_t response, std::size_t token) {
   if (!std::isfinite(value)) {
-    base::run_error("policy loss", "{} of response {} is {} at token {}, want a finite number", what, response, value, token);
+    base::run_error("policy loss", "{} of response {} is {} at token {}, want a finite number", what, response, value,
+                    token);
   }
 }
 
@@ -96,7 +97,8 @@ template <class Number>
 void check_lengths(const LossResponse<Number>& response, bool needs_reference, std::size_t index) {
   const std::size_t length = response.logprob.size();
   const auto fits = [&](std::size_t size) { return size == 0 || size == length; };
-  if (!fits(response.old_logprob.size()) || !fits(response.reference_logprob.size()) || response.gradient.size() != length) {
+  if (!fits(response.old_logprob.size()) || !fits(response.reference_logprob.size()) ||
+      response.gradient.size() != length) {
     throw std::logic_error(fmt::format("policy_loss: arrays of response {} differ in length", index));
   }
   if (needs_reference && response.reference_logprob.size() != length) {

@@ -23,10 +23,11 @@ template <class Visitor>
 void visit_fields(PolicyLossOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.clip_low, "clip-low", "ratios below 1 - this stop pulling a bad response further down", within(0, 1));
-  visit(o.clip_high, "clip-high", "ratios above 1 + this stop pushing a good response further up (DAPO: 0.28)", at_least(0));
+  visit(o.clip_high, "clip-high", "ratios above 1 + this stop pushing a good response further up (DAPO: 0.28)",
+        at_least(0));
   visit(o.loss_aggregation, "loss-aggregation",
-        "mean over all tokens, mean over responses of their token means, or sum over tokens divided by responses times the "
-        "length limit (Dr.GRPO)",
+        "mean over all tokens, mean over responses of their token means, or sum over tokens divided by responses times "
+        "the length limit (Dr.GRPO)",
         one_of({"token-mean", "sequence-mean", "constant"}));
   visit(o.ratio_level, "ratio-level",
         "ratio of each token, or one per response: the geometric mean of its tokens' (GSPO; wants clips near 3e-4)",
@@ -80,7 +81,7 @@ struct PolicyLossResult {
 ///
 /// The divergence KL(pi || reference) is estimated per token, with d = log pi - log reference, and differentiated as it
 /// stands (the sampling distribution is held fixed, no importance ratio):
-///   k1 = d               derivative 1. Unbiased as a value; as a loss its expected gradient is 0, so it only adds noise
+///   k1 = d               derivative 1. Unbiased as a value; as a loss its expected gradient is 0: only noise
 ///   k2 = d^2 / 2         derivative d: in expectation, on-policy, the gradient of the true KL(pi || reference)
 ///   k3 = e^-d - 1 + d    derivative 1 - e^-d: never negative, low variance (GRPO's); its expected gradient is that of
 ///                        KL(reference || pi)

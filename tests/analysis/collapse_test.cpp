@@ -216,7 +216,9 @@ TEST(CollapseWatch, OnlineAndLookingBackAgreeAtEveryStep) {
     const auto points = views(values);
     const auto accuracies = series(values);
     CollapseWatch watch;
-    MarkWatch marks({{.name = "half", .level = 0.5, .of_peak = true}, {.name = "low", .level = -0.35}});
+    const std::vector<CollapseMark> watched{{.name = "half", .level = 0.5, .of_peak = true},
+                                            {.name = "low", .level = -0.35}};
+    MarkWatch marks(watched);
     for (std::size_t i = 0; i < points.size(); ++i) {
       watch.update(points[i].step, points[i].view);
       marks.update(accuracies[i].step, accuracies[i].value);
@@ -224,8 +226,7 @@ TEST(CollapseWatch, OnlineAndLookingBackAgreeAtEveryStep) {
       EXPECT_EQ(watch.state().verdict, back.verdict);
       EXPECT_EQ(watch.state().peak_step, back.peak_step);
       EXPECT_EQ(watch.state().collapse_step, back.collapse_step);
-      const MarkWatch marks_back = watch_marks(std::span(accuracies).first(i + 1),
-                                               {{.name = "half", .level = 0.5, .of_peak = true}, {.name = "low", .level = -0.35}});
+      const MarkWatch marks_back = watch_marks(std::span(accuracies).first(i + 1), watched);
       EXPECT_EQ(marks.mark("low").step, marks_back.mark("low").step);
       EXPECT_EQ(marks.mark("half").step, marks_back.mark("half").step);
     }

@@ -22,7 +22,8 @@ TEST(PassAtK, EqualsTheShareOfSubsetsWithARightSample) {
           ++subsets;
           hits += (mask & ((1u << right) - 1)) != 0 ? 1 : 0;
         }
-        EXPECT_NEAR(pass_at_k(n, right, k), static_cast<double>(hits) / subsets, 1e-12) << n << " " << right << " " << k;
+        EXPECT_NEAR(pass_at_k(n, right, k), static_cast<double>(hits) / subsets, 1e-12)
+            << n << " " << right << " " << k;
       }
     }
   }

@@ -31,7 +31,8 @@ std::vector<GroupView> batch(const std::vector<std::string>& texts) {
     GroupView group;
     for (const char letter : text) {
       const int id = letter == '-' ? -1 : letter - 'a';
-      group.rollouts.push_back(rollout(id, id < 0 ? "" : std::string_view(kLetters).substr(static_cast<std::size_t>(id), 1), 0));
+      const std::string_view answer = id < 0 ? "" : std::string_view(kLetters).substr(static_cast<std::size_t>(id), 1);
+      group.rollouts.push_back(rollout(id, answer, 0));
     }
     groups.push_back(std::move(group));
   }
@@ -43,9 +44,11 @@ TEST(StepSignals, CountsAMajorityVoteBatchByHand) {
   const std::vector<std::int32_t> tokens{1, 2}, loop{5, 5, 5, 5, 5, 5};
   std::vector<GroupView> groups(2);
   groups[0].majority_class = 0;  // right
-  groups[0].rollouts = {rollout(0, "7", 1, true), rollout(0, "7", 1, true), rollout(1, "8", 0, false), rollout(-1, "", 0, false)};
+  groups[0].rollouts = {rollout(0, "7", 1, true), rollout(0, "7", 1, true), rollout(1, "8", 0, false),
+                        rollout(-1, "", 0, false)};
   groups[1].majority_class = 0;  // wrong
-  groups[1].rollouts = {rollout(0, "3", 1, false), rollout(0, "3", 1, false), rollout(0, "3", 1, false), rollout(1, "4", 0, true)};
+  groups[1].rollouts = {rollout(0, "3", 1, false), rollout(0, "3", 1, false), rollout(0, "3", 1, false),
+                        rollout(1, "4", 0, true)};
   groups[0].rollouts[0].entropy = entropy;
   groups[0].rollouts[0].logprob = logprob;
   groups[0].rollouts[0].tokens = tokens;
@@ -93,7 +96,7 @@ TEST(StepSignals, LeavesOutWhatCannotBeKnown) {
   EXPECT_FALSE(unlabelled.repetition);
   EXPECT_TRUE(unlabelled.majority_ratio);
   StepSignals nothing = step_signals({}, true);
-  visit_signals(nothing, [](const std::optional<double>& value, const char* name, const char*) { EXPECT_FALSE(value) << name; });
+  visit_signals(nothing, [](const auto& value, const char* name, const char*) { EXPECT_FALSE(value) << name; });
 }
 
 TEST(StepSignals, UsesTheLabelledGroupsOnlyForWhatNeedsLabels) {

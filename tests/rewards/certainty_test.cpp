@@ -73,8 +73,9 @@ TEST(SelfCertainty, IsTheMeanDivergenceOfTheUniformFromThePolicy) {
     }
     EXPECT_NEAR(scored.reward[i], expected / static_cast<double>(all[i].tokens.size()), 1e-6);
   }
-  EXPECT_NEAR(score("self-certainty", group_of({[] { Response r; r.add({0.25, 0.25, 0.25, 0.25}, 0); return r; }()})).reward[0],
-              0, 1e-7);
+  std::deque<Response> uniform(1);
+  uniform[0].add({0.25, 0.25, 0.25, 0.25}, 0);
+  EXPECT_NEAR(score("self-certainty", group_of(uniform)).reward[0], 0, 1e-7);
 }
 
 TEST(TokenEntropy, IsMinusTheMeanEntropy) {

@@ -91,7 +91,8 @@ TEST(PolicyLoss, GradientIsThatOfTheLossForEveryCombination) {
           const double below = batch.loss(options).loss;
           value = kept;
           EXPECT_NEAR(gradient[i][t], (above - below) / (2 * kStep), 1e-8)
-              << options.loss_aggregation << " " << options.ratio_level << " " << options.kl_estimator << " response " << i;
+              << options.loss_aggregation << " " << options.ratio_level << " " << options.kl_estimator << " response "
+              << i;
           ++checked;
         }
       }
@@ -170,8 +171,9 @@ TEST(PolicyLoss, EstimatorsHaveTheirPublishedValues) {
   const double d = std::log(2.0);  // the policy is twice as likely as the reference
   Batch batch = single(-1, -1, 0);
   batch.reference = {{-1 - d}};
-  const PolicyLossOptions k1{.kl_coefficient = 0.5, .kl_estimator = "k1"}, k2{.kl_coefficient = 0.5, .kl_estimator = "k2"},
-      k3{.kl_coefficient = 0.5, .kl_estimator = "k3"};
+  const PolicyLossOptions k1{.kl_coefficient = 0.5, .kl_estimator = "k1"};
+  const PolicyLossOptions k2{.kl_coefficient = 0.5, .kl_estimator = "k2"};
+  const PolicyLossOptions k3{.kl_coefficient = 0.5, .kl_estimator = "k3"};
   EXPECT_NEAR(batch.loss(k1).kl_loss, d, 1e-12);
   EXPECT_NEAR(batch.gradient[0][0], 0.5, 1e-12);
   EXPECT_NEAR(batch.loss(k2).kl_loss, d * d / 2, 1e-12);
@@ -255,7 +257,8 @@ TEST(PolicyLoss, RefusesNonsenseByName) {
   EXPECT_THROW(single(0, -1e4, -1).loss({}), base::RunError);  // the ratio overflows
   EXPECT_THAT(message(single(nan, -1, 1), {}), testing::HasSubstr("response 0"));
   EXPECT_THROW(single(-1, -1, 1).loss({.kl_coefficient = 0.1}), base::UserError);
-  EXPECT_THAT(message(single(-1, -1, 1), {.loss_aggregation = "mean"}), testing::HasSubstr("[loss-aggregation] 'mean'"));
+  EXPECT_THAT(message(single(-1, -1, 1), {.loss_aggregation = "mean"}),
+              testing::HasSubstr("[loss-aggregation] 'mean'"));
   EXPECT_THAT(message(single(-1, -1, 1), {.clip_low = -0.1}), testing::HasSubstr("[clip-low] -0.1"));
   Batch empty = single(-1, -1, 1);
   empty.totals.tokens = 0;
