@@ -117,7 +117,7 @@ std::optional<std::string> number(std::string_view text) {
 
 bool is_words(std::string_view text) {
   for (const char c : text) {
-    if (!is_letter(c) && c != ' ' && c != '-' && c != '\'') return false;
+    if (!is_letter(c) && c != ' ' && c != '\'') return false;
   }
   return !text.empty();
 }
@@ -158,6 +158,7 @@ std::string canonical_once(std::string_view answer) {
 }  // namespace
 
 std::string canonical(std::string_view answer) {
+  if (answer.size() > kMaxAnswerBytes) return std::string(trim(answer));
   // Taking one wrapper off can lay another one bare. Four rounds reach the end for everything but nests built on purpose.
   constexpr int kRounds = 4;
   std::string text = canonical_once(answer);

@@ -1,10 +1,14 @@
 // One text for all the ways in which a maths answer is written.
 #pragma once
 
+#include <cstddef>
 #include <string>
 #include <string_view>
 
 namespace whet::text {
+
+/// No answer that a person would write is longer.
+inline constexpr std::size_t kMaxAnswerBytes = 65536;
 
 /// The canonical form of an answer: two answers are equivalent exactly when their canonical forms are equal.
 ///
@@ -16,8 +20,9 @@ namespace whet::text {
 /// - "x = 5" gives "5" when the left side is one letter.
 /// - Everything else is its plain LaTeX without blanks.
 ///
-/// canonical(canonical(a)) == canonical(a). Empty when nothing is left. Time is linear in the length but for numbers of at
-/// most 4,096 bytes; any bytes are allowed.
+/// canonical(canonical(a)) == canonical(a) but for wrappers nested more than four deep on purpose. Empty when nothing is left.
+/// Any bytes are allowed. Answers longer than kMaxAnswerBytes are only trimmed, and so compared as texts; below that the time is
+/// linear in the length, but for numbers of at most 4,096 bytes.
 std::string canonical(std::string_view answer);
 
 }  // namespace whet::text

@@ -64,10 +64,10 @@ std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, c
   const json* list = optional_field(content, "added_tokens");
   if (list == nullptr) return tokens;
   if (!list->is_array()) user_error(where, "not a list");
-  std::set<TokenId> ids;
   std::set<std::string> contents;
-  std::set<TokenId> vocabulary_ids;
-  for (const auto& [token, id] : bpe.vocabulary()) vocabulary_ids.insert(id);
+  // The format's own library does not believe a file's ids: a token that the vocabulary lacks is numbered on from the
+  // vocabulary's size. Where a file says otherwise, two readers would disagree about what a token is.
+  auto next_id = static_cast<TokenId>(bpe.vocabulary().size());
   for (const json& node : *list) {
     AddedToken token;
     const json& text = require(node, "content", where);
@@ -79,9 +79,12 @@ std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, c
     }
     token.id = static_cast<TokenId>(id.get<std::uint64_t>());
     const auto entry = bpe.vocabulary().find(token.content);
-    const bool fits = entry == bpe.vocabulary().end() ? !vocabulary_ids.contains(token.id) : entry->second == token.id;
-    if (!fits) user_error(where, "'{}' has id {}, which the vocabulary gives to another token", token.content, token.id);
-    if (!ids.insert(token.id).second) user_error(where, "id {} is given twice, once to '{}'", token.id, token.content);
+    const TokenId expected = entry == bpe.vocabulary().end() ? next_id : entry->second;
+    if (token.id != expected) {
+      user_error(where, "'{}' has id {}, want {} ({})", token.content, token.id, expected,
+                 entry == bpe.vocabulary().end() ? "the next after the vocabulary" : "as in the vocabulary");
+    }
+    next_id = std::max(next_id, token.id + 1);
     if (!contents.insert(token.content).second) user_error(where, "'{}' is listed twice", token.content);
     token.special = flag(node, "special", false, where);
     token.normalized = flag(node, "normalized", !token.special, where);

@@ -1,0 +1,56 @@
+// What a command is: a file of this folder that ends in one registrar line.
+#pragma once
+
+#include <CLI/CLI.hpp>
+
+#include <functional>
+#include <string>
+#include <type_traits>
+
+#include "base/fields.h"
+#include "base/registry.h"
+
+namespace whet::app {
+
+/// What a declared command does when the command line has been read; returns the exit code.
+using Run = std::function<int()>;
+
+struct Command {
+  std::string summary;   ///< one line for `whet --help`
+  std::string examples;  ///< shown under the command's own help
+  /// Adds the command's options to `app` and returns what to run. Values live in the closure.
+  std::function<Run(CLI::App& app)> declare;
+};
+
+base::Registry<Command>& commands();
+
+/// The arguments that the program was called with, its name first (for manifests).
+const std::vector<std::string>& command_line();
+
+/// Adds an option for each field of `options`. The value at the time of the call is the default that --help shows.
+template <class Options>
+void add_fields(CLI::App& app, Options& options) {
+  visit_fields(options, [&](auto& value, const char* name, const char* help, const base::Allowed& allowed) {
+    using T = std::remove_cvref_t<decltype(value)>;
+    const std::string flag = std::string("--") + name;
+    if constexpr (std::is_same_v<T, bool>) {
+      app.add_flag(flag + ",!--no-" + name, value, help);
+    } else if constexpr (std::is_same_v<T, std::vector<std::string>>) {
+      app.add_option(flag, value, help);
+    } else {
+      auto* option = app.add_option(flag, value, help)->capture_default_str();
+      option->check([name, allowed](const std::string& text) -> std::string {
+        T parsed{};
+        if (!CLI::detail::lexical_cast(text, parsed)) return {};  // CLI11's own message says what is wrong
+        try {
+          base::check_allowed(parsed, name, allowed);
+        } catch (const base::UserError& error) {
+          return error.what();
+        }
+        return {};
+      });
+    }
+  });
+}
+
+}  // namespace whet::app

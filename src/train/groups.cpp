@@ -1,0 +1,104 @@
+#include "train/groups.h"
+
+#include "base/random.h"
+#include "text/clusters.h"
+
+namespace whet::train {
+
+std::optional<std::string> Group::majority_answer() const {
+  for (std::size_t i = 0; i < classes.size(); ++i) {
+    if (majority >= 0 && classes[i] == majority) return answers[i];
+  }
+  return std::nullopt;
+}
+
+std::optional<bool> Group::majority_correct(const tasks::Task& task) const {
+  if (!task.has_label(problem)) return std::nullopt;
+  const auto answer = majority_answer();
+  return answer && task.correct(problem, *answer);
+}
+
+std::uint64_t draw_key(const tasks::Problem& problem) {
+  return base::combine({base::hash_text(problem.id), base::hash_text(problem.prompt)});
+}
+
+std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
+                                 std::vector<tasks::Problem> problems, int samples,
+                                 const engine::SamplingOptions& sampling, std::uint64_t stream) {
+  std::vector<engine::Prompt> prompts;
+  prompts.reserve(problems.size());
+  for (const tasks::Problem& problem : problems) {
+    prompts.push_back({tokenizer.encode(problem.prompt), draw_key(problem), samples});
+  }
+  auto rollouts = model.rollout({prompts, sampling, stream});
+  std::vector<Group> groups(problems.size());
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    Group& group = groups[g];
+    group.problem = std::move(problems[g]);
+    group.prompt = std::move(prompts[g].tokens);
+    group.rollouts = std::move(rollouts[g]);
+    const bool has_label = task.has_label(group.problem);
+    for (const engine::Rollout& rollout : group.rollouts) {
+      group.texts.push_back(tokenizer.decode(rollout.tokens, /*skip_special=*/true));
+      group.answers.push_back(task.answer_in(group.problem, group.texts.back()));
+      const auto& answer = group.answers.back();
+      group.correct.push_back(has_label ? std::optional<bool>(answer && task.correct(group.problem, *answer)) : std::nullopt);
+    }
+    group.classes = text::clusters(group.answers, [&](std::string_view a, std::string_view b) {
+      return task.equivalent(group.problem, a, b);
+    });
+    group.majority = rewards::majority_class(reward_view(group));
+  }
+  return groups;
+}
+
+rewards::Group reward_view(const Group& group) {
+  rewards::Group view;
+  for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
+    const engine::Rollout& rollout = group.rollouts[i];
+    rewards::Sample sample;
+    sample.answer_class = group.classes[i];
+    sample.answer = group.answers[i].value_or("");
+    sample.logprob = rollout.logprob;
+    sample.entropy = rollout.entropy;
+    sample.self_certainty = rollout.self_certainty;
+    sample.gap = rollout.gap;
+    sample.truncated = rollout.truncated;
+    sample.correct = group.correct[i];
+    view.samples.push_back(std::move(sample));
+  }
+  return view;
+}
+
+analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards, const std::vector<double>& advantages) {
+  analysis::GroupView view;
+  view.majority_class = group.majority;
+  for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
+    const engine::Rollout& rollout = group.rollouts[i];
+    view.rollouts.push_back({.answer_class = group.classes[i],
+                             .answer = group.answers[i] ? std::string_view(*group.answers[i]) : std::string_view(),
+                             .tokens = rollout.tokens,
+                             .logprob = rollout.logprob,
+                             .entropy = rollout.entropy,
+                             .truncated = rollout.truncated,
+                             .correct = group.correct[i],
+                             .reward = rewards[i],
+                             .advantage = advantages[i]});
+  }
+  return view;
+}
+
+analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task) {
+  analysis::ProblemOutcome outcome;
+  for (const auto& correct : group.correct) outcome.correct.push_back(correct.value_or(false));
+  outcome.majority_correct = group.majority_correct(task);
+  return outcome;
+}
+
+engine::SharedPromptBatch shared_prompt(const Group& group) {
+  engine::SharedPromptBatch batch{group.prompt, {}};
+  for (const engine::Rollout& rollout : group.rollouts) batch.responses.push_back(rollout.tokens);
+  return batch;
+}
+
+}  // namespace whet::train

@@ -1,0 +1,50 @@
+// Problems to groups: sampled, decoded, their answers found, sorted into classes and, where there is a label, graded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/evaluation.h"
+#include "analysis/signals.h"
+#include "engine/engine.h"
+#include "rewards/reward.h"
+#include "tasks/task.h"
+#include "tokenizer/tokenizer.h"
+
+namespace whet::train {
+
+/// The rollouts of one problem. Vectors other than `prompt` have an entry per rollout.
+struct Group {
+  tasks::Problem problem;
+  std::vector<engine::TokenId> prompt;
+  std::vector<engine::Rollout> rollouts;
+  std::vector<std::string> texts;                    ///< decoded, without the end token
+  std::vector<std::optional<std::string>> answers;   ///< canonical
+  std::vector<int> classes;                          ///< -1: no answer
+  std::vector<std::optional<bool>> correct;          ///< absent without a label
+  int majority = -1;                                 ///< class that wins the vote
+
+  /// Any answer of the winning class; absent when no rollout has an answer.
+  std::optional<std::string> majority_answer() const;
+  std::optional<bool> majority_correct(const tasks::Task& task) const;
+};
+
+/// Samples `samples` responses to each problem. `stream` keys the draws (seed, purpose, step).
+std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
+                                 std::vector<tasks::Problem> problems, int samples,
+                                 const engine::SamplingOptions& sampling, std::uint64_t stream);
+
+/// Views of a group for the rooms that know no engine; valid as long as the group.
+rewards::Group reward_view(const Group& group);
+analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards, const std::vector<double>& advantages);
+analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task);
+
+/// The problem's identity in random draws.
+std::uint64_t draw_key(const tasks::Problem& problem);
+
+/// The groups' responses as the engine scores and trains on them.
+engine::SharedPromptBatch shared_prompt(const Group& group);
+
+}  // namespace whet::train

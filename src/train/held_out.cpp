@@ -1,0 +1,87 @@
+#include "train/held_out.h"
+
+#include <algorithm>
+
+#include "base/random.h"
+
+namespace whet::train {
+namespace {
+
+constexpr int kBaseVotes = 16;
+
+}  // namespace
+
+std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group>& groups, double temperature) {
+  std::vector<engine::SharedPromptBatch> batch;
+  for (const Group& group : groups) batch.push_back(shared_prompt(group));
+  double sum = 0;
+  std::int64_t tokens = 0;
+  for (const auto& group : model.logprobs(batch, temperature)) {
+    for (const auto& response : group) {
+      for (const float value : response) sum += value;
+      tokens += static_cast<std::int64_t>(response.size());
+    }
+  }
+  if (tokens == 0) return std::nullopt;
+  return sum / static_cast<double>(tokens);
+}
+
+HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems,
+                 int samples, const engine::SamplingOptions& sampling, std::uint64_t seed)
+    : policy_(policy), base_(base), task_(task), problems_(std::move(problems)), samples_(samples), sampling_(sampling),
+      seed_(seed) {
+  // The base answers once; a moving vote of its own would make the agreement noisy. The key leaves the run's seed out, so
+  // that all runs from one base are compared with the same vote.
+  for (const Group& group : sample_groups(base_, policy_.tokenizer, task_, problems_, kBaseVotes, sampling_,
+                                          base::hash_text("base vote"))) {
+    base_votes_.push_back(group.majority_answer());
+  }
+}
+
+HeldOut::Result HeldOut::measure(std::int64_t step) {
+  const std::uint64_t stream = base::combine({seed_, base::hash_text("held-out"), static_cast<std::uint64_t>(step)});
+  const auto groups = sample_groups(*policy_.model, policy_.tokenizer, task_, problems_, samples_, sampling_, stream);
+  Result result;
+  std::vector<analysis::ProblemOutcome> outcomes;
+  std::vector<analysis::GroupView> views;
+  const std::vector<double> nothing(static_cast<std::size_t>(samples_), 0.0);
+  double agreeing = 0;
+  std::int64_t voted = 0;
+  bool labelled = true;
+  for (std::size_t i = 0; i < groups.size(); ++i) {
+    const Group& group = groups[i];
+    labelled = labelled && task_.has_label(group.problem);
+    outcomes.push_back(outcome_of(group, task_));
+    views.push_back(signal_view(group, nothing, nothing));
+    for (const engine::Rollout& rollout : group.rollouts) result.tokens += static_cast<std::int64_t>(rollout.tokens.size());
+    if (!base_votes_[i]) continue;
+    ++voted;
+    const auto vote = group.majority_answer();
+    if (vote && task_.equivalent(group.problem, *vote, *base_votes_[i])) ++agreeing;
+  }
+  base::Json& metrics = result.metrics;
+  if (labelled && !outcomes.empty()) {
+    const int k = samples_;
+    const auto evaluation = analysis::evaluate(outcomes, {k}, seed_);
+    result.accuracy = evaluation.avg.value;
+    metrics["heldout_accuracy"] = evaluation.avg.value;
+    if (evaluation.maj) metrics["heldout_majority_accuracy"] = evaluation.maj->value;
+    metrics["heldout_pass_at_k"] = evaluation.pass.at(k).value;
+  }
+  const auto signals = analysis::step_signals(views, true);
+  if (signals.length) metrics["heldout_length"] = *signals.length;
+  if (signals.mutual_information) metrics["heldout_mutual_information"] = *signals.mutual_information;
+  if (signals.majority_ratio) metrics["heldout_majority_ratio"] = *signals.majority_ratio;
+  result.view.logprob = mean_logprob(base_, groups, sampling_.temperature);
+  if (result.view.logprob) {
+    metrics["base_logprob"] = *result.view.logprob;
+    if (signals.logprob) metrics["heldout_kl_to_start"] = *signals.logprob - *result.view.logprob;
+  }
+  if (voted > 0) {
+    result.view.agreement = agreeing / static_cast<double>(voted);
+    metrics["base_agreement"] = *result.view.agreement;
+  }
+  return result;
+}
+
+}  // namespace whet::train

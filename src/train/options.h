@@ -1,0 +1,114 @@
+// What can be set about a training run, each field listed once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/fields.h"
+#include "train/advantage.h"
+#include "train/policy_loss.h"
+
+namespace whet::train {
+
+/// Where problems come from.
+struct ProblemOptions {
+  std::string task = "sort";
+  std::vector<std::string> problems;
+  std::vector<std::string> held_out_problems;
+};
+
+template <class Visitor>
+void visit_fields(ProblemOptions& o, Visitor&& visit) {
+  using namespace base;
+  visit(o.task, "task", "where problems come from: a generator ('whet tasks' lists them), or 'file' with --problems",
+        anything());
+  visit(o.problems, "problems", "files of problems, JSON Lines or a JSON array: {prompt, answer?, id?}, or verl rows",
+        anything());
+  visit(o.held_out_problems, "held-out-problems",
+        "files of problems to measure on; without, one problem in ten of --problems is held out", anything());
+}
+
+/// How responses are sampled.
+struct SamplingFields {
+  double temperature = 1.0;
+  double top_p = 1.0;
+  std::int64_t top_k = 0;
+  std::int64_t max_new_tokens = 0;
+};
+
+template <class Visitor>
+void visit_fields(SamplingFields& o, Visitor&& visit) {
+  using namespace base;
+  visit(o.temperature, "temperature", "logits are divided by it", above(0));
+  visit(o.top_p, "top-p", "sample from the smallest set of tokens with this mass", within(1e-6, 1));
+  visit(o.top_k, "top-k", "sample from this many most likely tokens; 0: all", at_least(0));
+  visit(o.max_new_tokens, "max-new-tokens", "length limit of a response; 0: what the task needs", at_least(0));
+}
+
+struct TrainOptions {
+  std::string model;
+  ProblemOptions source;
+  std::string reward = "majority-vote";
+  std::int64_t seed = 0;
+  std::int64_t steps = 300;
+  std::int64_t prompts = 64;
+  std::int64_t samples = 8;
+  std::int64_t mini_batches = 1;
+  SamplingFields sampling;
+  double learning_rate = 0;
+  std::string learning_rate_schedule = "constant";
+  std::int64_t warmup_steps = 0;
+  double beta1 = 0.9;
+  double beta2 = 0.999;
+  double epsilon = 1e-8;
+  double weight_decay = 0.01;
+  double gradient_clip = 1.0;
+  std::string advantage = "grpo";
+  PolicyLossOptions loss;
+  std::int64_t eval_every = 5;
+  std::int64_t eval_problems = 100;
+  std::int64_t eval_samples = 4;
+  std::int64_t checkpoint_every = 25;
+  std::int64_t keep_checkpoints = 2;
+  std::int64_t rollouts_every = 5;
+  std::int64_t token_budget = 16384;
+  std::int64_t threads = 0;
+};
+
+template <class Visitor>
+void visit_fields(TrainOptions& o, Visitor&& visit) {
+  using namespace base;
+  visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
+  visit_fields(o.source, visit);
+  visit(o.reward, "reward", "what the policy is paid for ('whet rewards' lists them)", anything());
+  visit(o.seed, "seed", "fixes every draw: problems, tokens, choices", at_least(0));
+  visit(o.steps, "steps", "batches to sample and train on", at_least(1));
+  visit(o.prompts, "prompts", "problems in a step", at_least(1));
+  visit(o.samples, "samples", "rollouts of each problem", at_least(1));
+  visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", at_least(1));
+  visit_fields(o.sampling, visit);
+  visit(o.learning_rate, "learning-rate",
+        "AdamW's; 0: by the model's size, 5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion", within(0, 1));
+  visit(o.learning_rate_schedule, "learning-rate-schedule", "constant, or cosine to zero over --steps",
+        one_of({"constant", "cosine"}));
+  visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", at_least(0));
+  visit(o.beta1, "beta1", "AdamW's decay of the mean", within(0, 1));
+  visit(o.beta2, "beta2", "AdamW's decay of the square", within(0, 1));
+  visit(o.epsilon, "epsilon", "AdamW's epsilon", above(0));
+  visit(o.weight_decay, "weight-decay", "AdamW's, decoupled", at_least(0));
+  visit(o.gradient_clip, "gradient-clip", "largest gradient norm; 0: off", at_least(0));
+  visit(o.advantage, "advantage", "how rewards are compared", one_of(advantage_names()));
+  visit_fields(o.loss, visit);
+  visit(o.eval_every, "eval-every", "steps between held-out measurements", at_least(1));
+  visit(o.eval_problems, "eval-problems", "held-out problems to measure on", at_least(1));
+  visit(o.eval_samples, "eval-samples", "rollouts of each held-out problem", at_least(1));
+  visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", at_least(1));
+  visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", at_least(1));
+  visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", at_least(0));
+  visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", at_least(1));
+  visit(o.threads, "threads", "CPU threads; 0: one per core. A run repeats byte for byte with the same number",
+        at_least(0));
+}
+
+}  // namespace whet::train

@@ -1,0 +1,56 @@
+#include "train/problems.h"
+
+#include <algorithm>
+#include <cmath>
+
+namespace whet::train {
+namespace {
+
+constexpr std::uint64_t kHeldOutSeed = 20260308;
+
+}  // namespace
+
+std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options) {
+  const bool from_file = !options.problems.empty() || !options.held_out_problems.empty();
+  const std::string name = from_file && options.task == ProblemOptions{}.task ? "file" : options.task;
+  if (from_file && name != "file") {
+    base::user_error("task", "--problems with task '{}', want --task file (or neither)", name);
+  }
+  return tasks::tasks().find(name).make({options.problems, options.held_out_problems});
+}
+
+std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed, std::int64_t count,
+                                          std::int64_t first) {
+  std::vector<tasks::Problem> problems;
+  for (std::int64_t i = first; i < first + count; ++i) {
+    problems.push_back(task.problem(split, seed, static_cast<std::uint64_t>(i)));
+  }
+  return problems;
+}
+
+std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count) {
+  if (const auto size = task.size(tasks::Split::kHeldOut)) count = std::min(count, static_cast<std::int64_t>(*size));
+  return take_problems(task, tasks::Split::kHeldOut, kHeldOutSeed, count);
+}
+
+engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task) {
+  engine::SamplingOptions options;
+  options.temperature = fields.temperature;
+  options.top_p = fields.top_p;
+  options.top_k = static_cast<int>(fields.top_k);
+  options.max_new_tokens = static_cast<int>(fields.max_new_tokens > 0 ? fields.max_new_tokens
+                                                                      : task.response_limit() + 1);  // the end token
+  return options;
+}
+
+double learning_rate_for(double given, std::int64_t parameters) {
+  if (given > 0) return given;
+  constexpr double kSmallRate = 5e-4, kSmallSize = 1.5e5, kLargeRate = 1e-6, kLargeSize = 1.7e9;
+  const double exponent = std::log(kLargeRate / kSmallRate) / std::log(kLargeSize / kSmallSize);
+  const double rate = kSmallRate * std::pow(static_cast<double>(parameters) / kSmallSize, exponent);
+  // Two digits, because a rate is a choice and not a measurement.
+  const double unit = std::pow(10.0, std::floor(std::log10(rate)) - 1);
+  return std::round(rate / unit) * unit;
+}
+
+}  // namespace whet::train

@@ -1,0 +1,373 @@
+#include "train/trainer.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <numbers>
+
+#include "base/error.h"
+#include "store/manifest.h"
+#include "train/interrupt.h"
+
+namespace whet::train {
+namespace {
+
+using base::Json;
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// Everything in the options that can be wrong without reading a file.
+void check(const TrainOptions& options) {
+  if (options.samples < 2 && within_group(advantage_kind(options.advantage))) {
+    base::user_error("samples", "{}, want >= 2: advantage '{}' compares the rollouts of a problem with each other",
+                     options.samples, options.advantage);
+  }
+  if (options.mini_batches > options.prompts) {
+    base::user_error("mini-batches", "{}, want at most --prompts {}", options.mini_batches, options.prompts);
+  }
+}
+
+std::vector<std::filesystem::path> data_files(const TrainOptions& options, const std::filesystem::path& model) {
+  std::vector<std::filesystem::path> files;
+  for (const auto& entry : std::filesystem::directory_iterator(model)) {
+    if (entry.is_regular_file() && entry.path().filename() != "README.md") files.push_back(entry.path());
+  }
+  std::sort(files.begin(), files.end());
+  for (const auto* list : {&options.source.problems, &options.source.held_out_problems}) {
+    files.insert(files.end(), list->begin(), list->end());
+  }
+  return files;
+}
+
+}  // namespace
+
+Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
+                 const std::vector<std::string>& command_line)
+    : options_(options) {
+  const std::filesystem::path weights = resolve_model(options_.model);
+  // A resumed run must find the same base wherever it is started from.
+  options_.model = std::filesystem::absolute(weights).lexically_normal().string();
+  open(weights);
+  options_.learning_rate = rate_;
+  const Json manifest = store::make_manifest({.command_line = command_line,
+                                              .seed = static_cast<std::uint64_t>(options_.seed),
+                                              .engine = engine::engine_versions(),
+                                              .data = data_files(options_, weights)});
+  writer_.emplace(store::RunWriter::create(out, base::fields_to_json(options_), manifest));
+}
+
+Trainer::Trainer(const std::filesystem::path& folder) {
+  store::Resumed resumed = store::RunWriter::resume(folder);
+  base::fields_from_json(options_, resumed.config, (folder / store::kConfigFile).string());
+  writer_.emplace(std::move(resumed.writer));
+  open(resumed.step >= 0 ? resumed.checkpoint : std::filesystem::path(options_.model));
+  if (resumed.step >= 0) {
+    policy_->model->load_optimizer(resumed.checkpoint / "optimizer.safetensors");
+    done_ = resumed.step;
+    last_checkpoint_ = resumed.step;
+    tokens_ = resumed.trainer.at("tokens").get<std::int64_t>();
+  }
+  replay(resumed.metrics);
+}
+
+Trainer::~Trainer() = default;
+
+void Trainer::open(const std::filesystem::path& weights) {
+  check(options_);
+  advantage_ = advantage_kind(options_.advantage);
+  entry_ = &rewards::rewards().find(options_.reward);
+  reward_ = entry_->make();
+  task_ = make_task(options_.source);
+  const auto first = task_->problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options_.seed), 0);
+  if (entry_->needs.label && !task_->has_label(first)) {
+    base::user_error("reward", "'{}' needs labels, and problem {} has none; add an \"answer\" to each problem", options_.reward,
+                     first.id);
+  }
+  const auto threads = static_cast<int>(options_.threads);
+  policy_.emplace(open_text_model(weights, threads));
+  base_ = weights == std::filesystem::path(options_.model)
+              ? policy_->model->clone()
+              : open_text_model(options_.model, threads).model;
+  rate_ = learning_rate_for(options_.learning_rate, parameters());
+  held_out_.emplace(*policy_, *base_, *task_, held_out_problems(*task_, options_.eval_problems),
+                    static_cast<int>(options_.eval_samples), sampling_options(options_.sampling, *task_),
+                    static_cast<std::uint64_t>(options_.seed));
+}
+
+void Trainer::replay(const std::vector<Json>& metrics) {
+  for (const Json& line : metrics) {
+    const auto step = line.at("step").get<std::int64_t>();
+    base_measured_ = base_measured_ || step == 0;
+    if (line.contains("reward_accuracy") && line.at("reward_accuracy").is_number()) {
+      marks_.update(step, line.at("reward_accuracy").get<double>());
+    }
+    if (line.contains("heldout_accuracy")) accuracy_.push_back({step, line.at("heldout_accuracy").get<double>()});
+    analysis::BaseView view;
+    if (line.contains("base_logprob")) view.logprob = line.at("base_logprob").get<double>();
+    if (line.contains("base_agreement")) view.agreement = line.at("base_agreement").get<double>();
+    if (view.logprob || view.agreement) {
+      watch_.update(step, view);
+      watched_ = true;
+    }
+  }
+}
+
+double Trainer::learning_rate_at(std::int64_t number) const {
+  double rate = rate_;
+  if (number <= options_.warmup_steps) {
+    rate *= static_cast<double>(number) / static_cast<double>(options_.warmup_steps);
+  } else if (options_.learning_rate_schedule == "cosine") {
+    const auto rest = static_cast<double>(std::max<std::int64_t>(1, options_.steps - options_.warmup_steps));
+    rate *= 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(number - 1 - options_.warmup_steps) / rest));
+  }
+  return rate;
+}
+
+void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
+  const HeldOut::Result result = held_out_->measure(number);
+  metrics.update(result.metrics);
+  tokens_ += result.tokens;
+  if (result.accuracy) accuracy_.push_back({number, *result.accuracy});
+  if (result.view.logprob || result.view.agreement) {
+    watch_.update(number, result.view);
+    watched_ = true;
+  }
+}
+
+Json Trainer::step(std::int64_t number, Json& timings) {
+  const auto seed = static_cast<std::uint64_t>(options_.seed);
+  const auto key = static_cast<std::uint64_t>(number);
+  auto clock = std::chrono::steady_clock::now();
+  const auto lap = [&](const char* phase) {
+    timings[phase] = seconds_since(clock);
+    clock = std::chrono::steady_clock::now();
+  };
+
+  // Sample.
+  const auto problems = take_problems(*task_, tasks::Split::kTrain, seed, options_.prompts, (number - 1) * options_.prompts);
+  const std::vector<Group> groups =
+      sample_groups(*policy_->model, policy_->tokenizer, *task_, problems, static_cast<int>(options_.samples),
+                    sampling_options(options_.sampling, *task_), base::combine({seed, base::hash_text("train"), key}));
+  lap("rollout_seconds");
+
+  // Score and compare.
+  std::vector<std::vector<double>> rewards, compared;
+  for (const Group& group : groups) {
+    base::Random random{seed, base::hash_text("reward"), key, draw_key(group.problem)};
+    rewards::Scored scored = reward_->score(reward_view(group), random);
+    compared.push_back(within_group(advantage_) ? scored.within_group() : scored.reward);
+    rewards.push_back(std::move(scored.reward));
+  }
+  const auto advantages = batch_advantages(compared, advantage_);
+  std::vector<analysis::GroupView> views;
+  std::int64_t response_tokens = 0;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    views.push_back(signal_view(groups[g], rewards[g], advantages[g]));
+    for (const auto& rollout : groups[g].rollouts) response_tokens += static_cast<std::int64_t>(rollout.tokens.size());
+  }
+  tokens_ += response_tokens;
+  Json metrics = {{"step", number}};
+  analysis::StepSignals signals = analysis::step_signals(views, entry_->binary);
+  analysis::visit_signals(signals, [&](const std::optional<double>& value, const char* name, const char*) {
+    if (value) metrics[name] = *value;
+  });
+  if (signals.reward_accuracy) marks_.update(number, *signals.reward_accuracy);
+  lap("reward_seconds");
+
+  // How far the policy has gone, before this update.
+  const auto base_logprob = mean_logprob(*base_, groups, options_.sampling.temperature);
+  if (base_logprob && signals.logprob) metrics["kl_to_start"] = *signals.logprob - *base_logprob;
+  lap("reference_seconds");
+
+  // Update.
+  const double rate = learning_rate_at(number);
+  metrics["gradient_norm"] = update(groups, advantages, rate, metrics);
+  metrics["learning_rate"] = rate;
+  lap("update_seconds");
+
+  if (options_.rollouts_every > 0 && number % options_.rollouts_every == 0) dump_rollouts(number, groups, rewards);
+  lap("dump_seconds");
+  if (number % options_.eval_every == 0 || number == options_.steps) measure_held_out(number, metrics);
+  lap("evaluation_seconds");
+  const double rollout_seconds = timings.at("rollout_seconds").get<double>();
+  timings["rollout_tokens_per_second"] = static_cast<double>(response_tokens) / rollout_seconds;
+  timings["update_tokens_per_second"] = static_cast<double>(response_tokens) / timings.at("update_seconds").get<double>();
+  return metrics;
+}
+
+double Trainer::update(const std::vector<Group>& groups, const std::vector<std::vector<double>>& advantages,
+                       double learning_rate, Json& metrics) {
+  const engine::AdamOptions adam{.learning_rate = learning_rate,
+                                 .beta1 = options_.beta1,
+                                 .beta2 = options_.beta2,
+                                 .epsilon = options_.epsilon,
+                                 .weight_decay = options_.weight_decay,
+                                 .clip = options_.gradient_clip};
+  const bool on_policy = options_.mini_batches == 1;
+  const bool with_reference = options_.loss.kl_coefficient > 0;
+  const auto limit = sampling_options(options_.sampling, *task_).max_new_tokens;
+  PolicyLossResult total;
+  double largest_norm = 0;
+  const auto batches = static_cast<std::size_t>(options_.mini_batches);
+  for (std::size_t m = 0; m < batches; ++m) {
+    const std::size_t begin = groups.size() * m / batches, end = groups.size() * (m + 1) / batches;
+    // A rollout without advantage changes nothing unless the divergence is in the loss: it is counted, not computed.
+    std::vector<engine::SharedPromptBatch> packed;
+    std::vector<const engine::Rollout*> rollouts;
+    std::vector<double> advantage;
+    LossTotals totals{.tokens = 0, .responses = 0, .max_tokens = limit};
+    for (std::size_t g = begin; g < end; ++g) {
+      engine::SharedPromptBatch batch{groups[g].prompt, {}};
+      for (std::size_t i = 0; i < groups[g].rollouts.size(); ++i) {
+        const engine::Rollout& rollout = groups[g].rollouts[i];
+        totals.tokens += static_cast<std::int64_t>(rollout.tokens.size());
+        ++totals.responses;
+        if (advantages[g][i] == 0 && !with_reference) continue;
+        batch.responses.push_back(rollout.tokens);
+        rollouts.push_back(&rollout);
+        advantage.push_back(advantages[g][i]);
+      }
+      if (!batch.responses.empty()) packed.push_back(std::move(batch));
+    }
+    if (packed.empty()) continue;
+    std::vector<std::vector<float>> reference;
+    if (with_reference) {
+      for (auto& group : base_->logprobs(packed, options_.sampling.temperature)) {
+        for (auto& response : group) reference.push_back(std::move(response));
+      }
+    }
+    policy_->model->accumulate_gradient(
+        packed, options_.sampling.temperature, options_.token_budget,
+        [&](std::size_t first, std::size_t count, std::span<const float> logprob, std::span<float> gradient) {
+          std::vector<LossResponse<float>> responses;
+          std::size_t offset = 0;
+          for (std::size_t r = first; r < first + count; ++r) {
+            const std::size_t length = rollouts[r]->tokens.size();
+            LossResponse<float> response{.logprob = logprob.subspan(offset, length),
+                                         .advantage = advantage[r],
+                                         .gradient = gradient.subspan(offset, length)};
+            if (!on_policy) response.old_logprob = rollouts[r]->logprob;
+            if (with_reference) response.reference_logprob = reference[r];
+            responses.push_back(response);
+            offset += length;
+          }
+          total.add(policy_loss<float>(responses, totals, options_.loss));
+        });
+    largest_norm = std::max(largest_norm, policy_->model->optimizer_step(adam));
+  }
+  metrics["loss"] = total.loss;
+  metrics["clip_share"] = total.clip_share();
+  if (with_reference) metrics["kl_loss"] = total.kl_loss;
+  return largest_norm;
+}
+
+void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& groups,
+                            const std::vector<std::vector<double>>& rewards) {
+  const auto mean = [](const std::vector<float>& values) {
+    double sum = 0;
+    for (const float value : values) sum += value;
+    return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
+  };
+  std::vector<store::RolloutRow> rows;
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const Group& group = groups[g];
+    for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
+      const engine::Rollout& rollout = group.rollouts[i];
+      rows.push_back({.input = group.problem.prompt,
+                      .output = group.texts[i],
+                      .gts = group.problem.answer,
+                      .score = rewards[g][i],
+                      .answer = group.answers[i],
+                      .true_score = group.correct[i] ? std::optional<double>(*group.correct[i] ? 1.0 : 0.0) : std::nullopt,
+                      .logprob = mean(rollout.logprob),
+                      .entropy = mean(rollout.entropy),
+                      .self_certainty = mean(rollout.self_certainty),
+                      .truncated = rollout.truncated,
+                      .tokens = rollout.tokens});
+    }
+  }
+  writer_->write_rollouts(number, rows);
+}
+
+void Trainer::checkpoint(std::int64_t number) {
+  if (number == last_checkpoint_) return;
+  const std::filesystem::path folder = writer_->begin_checkpoint(number);
+  policy_->model->save(folder);
+  policy_->model->save_optimizer(folder / "optimizer.safetensors");
+  copy_tokenizer(policy_->folder, folder);
+  writer_->commit_checkpoint(number, {{"step", number}, {"seed", options_.seed}, {"tokens", tokens_}});
+  last_checkpoint_ = number;
+  std::vector<std::int64_t> protect;
+  if (watched_ && watch_.state().peak_step) protect.push_back(*watch_.state().peak_step);
+  writer_->prune_checkpoints(static_cast<int>(options_.keep_checkpoints), protect);
+}
+
+TrainSummary Trainer::run(const Observer& observer) {
+  listen_for_interrupt();
+  const auto start = std::chrono::steady_clock::now();
+  const auto tell = [&](std::int64_t number, const Json& metrics, const Json& timings, double seconds) {
+    return observer({.step = number,
+                     .steps = options_.steps,
+                     .metrics = metrics,
+                     .timings = timings,
+                     .seconds = seconds,
+                     .marks = &marks_,
+                     .watch = watched_ ? &watch_.state() : nullptr});
+  };
+  bool go_on = true;
+  if (!base_measured_) {
+    Json metrics = {{"step", 0}};
+    measure_held_out(0, metrics);
+    writer_->append_metrics(metrics);
+    base_measured_ = true;
+    go_on = tell(0, metrics, Json::object(), seconds_since(start));
+  }
+  while (go_on && done_ < options_.steps && !interrupted()) {
+    const auto step_start = std::chrono::steady_clock::now();
+    const std::int64_t number = done_ + 1;
+    Json timings = {{"step", number}};
+    const Json metrics = step(number, timings);
+    timings["seconds"] = seconds_since(step_start);
+    writer_->append_metrics(metrics);
+    writer_->append_timings(timings);
+    done_ = number;
+    // The checkpoint that the watch judges best so far is written at once: later it cannot be had any more.
+    const bool best = watched_ && watch_.state().peak_step == number && number % options_.eval_every == 0;
+    if (best || number % options_.checkpoint_every == 0) checkpoint(number);
+    go_on = tell(number, metrics, timings, seconds_since(step_start));
+  }
+  TrainSummary summary;
+  summary.steps = done_;
+  summary.was_interrupted = go_on && done_ < options_.steps;
+  summary.accuracy = analysis::summarise_peak(accuracy_);
+  if (watched_) summary.watch = watch_.state();
+  summary.marks = marks_.marks();
+  summary.seconds = seconds_since(start);
+  summary.tokens = tokens_;
+  checkpoint(done_);
+  if (!summary.was_interrupted) writer_->finish(summary_json(summary));
+  return summary;
+}
+
+Json Trainer::summary_json(const TrainSummary& summary) const {
+  Json object = {{"steps", summary.steps}, {"tokens", summary.tokens}};
+  if (summary.accuracy) {
+    object["base_accuracy"] = summary.accuracy->first;
+    object["peak_step"] = summary.accuracy->peak_step;
+    object["peak_accuracy"] = summary.accuracy->peak;
+    object["final_accuracy"] = summary.accuracy->final;
+  }
+  Json marks = Json::object();
+  for (const auto& result : summary.marks) marks[result.mark.name] = result.step ? Json(*result.step) : Json(nullptr);
+  object["collapse_steps"] = marks;
+  if (summary.watch) {
+    object["label_free_peak_step"] = summary.watch->peak_step ? Json(*summary.watch->peak_step) : Json(nullptr);
+    object["label_free_step"] = summary.watch->collapse_step ? Json(*summary.watch->collapse_step) : Json(nullptr);
+    object["label_free_evidence"] = summary.watch->evidence;
+  }
+  return object;
+}
+
+}  // namespace whet::train

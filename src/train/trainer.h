@@ -1,0 +1,93 @@
+// The loop: sample, score, compare, update, measure, store. One step of it can be read from top to bottom in step().
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "analysis/collapse.h"
+#include "store/run_writer.h"
+#include "train/held_out.h"
+#include "train/options.h"
+#include "train/problems.h"
+
+namespace whet::train {
+
+/// What an observer sees after each step (step 0: the base, measured).
+struct StepReport {
+  std::int64_t step = 0;
+  std::int64_t steps = 0;         ///< of the whole run
+  base::Json metrics;             ///< the line of metrics.jsonl
+  base::Json timings;             ///< the line of timings.jsonl
+  double seconds = 0;             ///< of this step
+  const analysis::MarkWatch* marks = nullptr;
+  const analysis::WatchState* watch = nullptr;   ///< label-free; null before the first held-out measurement
+};
+
+/// Returns false to end the run after this step.
+using Observer = std::function<bool(const StepReport&)>;
+
+struct TrainSummary {
+  std::int64_t steps = 0;                         ///< done
+  bool was_interrupted = false;
+  std::optional<analysis::PeakSummary> accuracy;  ///< held-out
+  std::optional<analysis::WatchState> watch;
+  std::vector<analysis::MarkResult> marks;
+  double seconds = 0;
+  std::int64_t tokens = 0;                        ///< sampled in training and measuring
+};
+
+class Trainer {
+ public:
+  /// A new run in `out`. UserError for options that do not fit each other, before anything is written.
+  Trainer(const TrainOptions& options, const std::filesystem::path& out, const std::vector<std::string>& command_line);
+  /// Goes on with the run in `folder` from its newest checkpoint.
+  explicit Trainer(const std::filesystem::path& folder);
+  ~Trainer();
+
+  const TrainOptions& options() const { return options_; }
+  const std::filesystem::path& folder() const { return writer_->folder(); }
+  std::int64_t parameters() const { return policy_->model->parameter_count(); }
+  std::int64_t first_step() const { return done_ + 1; }
+
+  /// Runs to the end, an interrupt, or an observer's word. RunError when a loss or a gradient is not finite; the run can
+  /// then still be resumed from its last checkpoint.
+  TrainSummary run(const Observer& observer);
+
+ private:
+  void open(const std::filesystem::path& weights);
+  base::Json step(std::int64_t number, base::Json& timings);
+  double update(const std::vector<Group>& groups, const std::vector<std::vector<double>>& advantages, double learning_rate,
+                base::Json& metrics);
+  void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
+  void measure_held_out(std::int64_t number, base::Json& metrics);
+  void checkpoint(std::int64_t number);
+  double learning_rate_at(std::int64_t number) const;
+  void replay(const std::vector<base::Json>& metrics);
+  base::Json summary_json(const TrainSummary& summary) const;
+
+  TrainOptions options_;
+  double rate_ = 0;
+  std::unique_ptr<tasks::Task> task_;
+  std::unique_ptr<rewards::Reward> reward_;
+  const rewards::RewardEntry* entry_ = nullptr;
+  AdvantageKind advantage_ = AdvantageKind::kGroup;
+  std::optional<TextModel> policy_;
+  std::unique_ptr<engine::Model> base_;
+  std::optional<HeldOut> held_out_;
+  std::optional<store::RunWriter> writer_;
+  analysis::MarkWatch marks_;
+  analysis::CollapseWatch watch_;
+  bool watched_ = false;
+  std::vector<analysis::Point> accuracy_;
+  std::int64_t done_ = 0;        ///< steps
+  bool base_measured_ = false;
+  std::int64_t last_checkpoint_ = -1;
+  std::int64_t tokens_ = 0;
+};
+
+}  // namespace whet::train
