@@ -34,12 +34,14 @@ analysis::WatchState watch(const store::Run& run) {
 std::vector<std::string> parts_of(const store::Run& run) {
   std::string model = option_of(run, "model");
   while (model.size() > 1 && model.ends_with('/')) model.pop_back();
-  const auto with = [&](const char* words, const char* key) {
-    const std::string value = option_of(run, key);
-    return value.empty() ? value : words + value;
-  };
+  std::string rate = option_of(run, "learning_rate"), seed = option_of(run, "seed");
+  // A rate of 0 asks the trainer to choose one, which it then writes down at each step.
+  if (rate == "0.0" || rate == "0") {
+    const Series chosen = series_of(run, "learning_rate");
+    rate = chosen.empty() ? "" : fmt::format("{:g}", summarise_peak(chosen)->peak);
+  }
   return {option_of(run, "reward"), option_of(run, "task"), std::filesystem::path(model).filename().string(),
-          with("learning rate ", "learning_rate"), with("seed ", "seed")};
+          rate.empty() ? rate : "learning rate " + rate, seed.empty() ? seed : "seed " + seed};
 }
 
 /// For each part, whether it belongs into the names: it differs among the runs, or it is the reward of a lone run.
@@ -82,13 +84,24 @@ std::optional<double> value_at(const Series& series, std::optional<std::int64_t>
 }
 
 std::string option_of(const store::Run& run, std::string_view key) {
+  // Options are spelled with dashes on the command line and with underscores in code; configs may hold either.
+  const auto same = [&](const std::string& name) {
+    return name.size() == key.size() && std::equal(name.begin(), name.end(), key.begin(), [](char a, char b) {
+      return a == b || (a == '-' && b == '_');
+    });
+  };
+  const auto found_in = [&](const Json& table) -> std::string {
+    for (const auto& [name, value] : table.items()) {
+      if (same(name) && !value.is_structured()) return text_of(value);
+    }
+    return {};
+  };
   if (!run.config.is_object()) return {};
-  if (const auto found = run.config.find(key); found != run.config.end() && !found->is_structured()) return text_of(*found);
+  std::string found = found_in(run.config);
   for (const auto& [name, table] : run.config.items()) {
-    if (!table.is_object()) continue;
-    if (const auto found = table.find(key); found != table.end() && !found->is_structured()) return text_of(*found);
+    if (found.empty() && table.is_object()) found = found_in(table);
   }
-  return {};
+  return found;
 }
 
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {

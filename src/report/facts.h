@@ -21,7 +21,8 @@ Series series_of(const store::Run& run, std::string_view key);
 /// The value at a step, if the series has one there.
 std::optional<double> value_at(const Series& series, std::optional<std::int64_t> step);
 
-/// One option of a run as text: a member of its config, or of one of the config's tables. Empty when there is none.
+/// One option of a run as text: a member of its config, or of one of the config's tables; `key` has underscores, the
+/// config may have dashes. Empty when there is none.
 std::string option_of(const store::Run& run, std::string_view key);
 
 struct RunFacts {

@@ -204,6 +204,11 @@ std::string render(const std::vector<store::Run>& runs, const ReportOptions& opt
 
 void write_report(std::span<const std::filesystem::path> runs, const std::filesystem::path& output,
                   const ReportOptions& options) {
+  // An older report is replaced; anything else that is there was surely not meant.
+  constexpr std::string_view kStart = "<!doctype html>";
+  if (std::filesystem::exists(output) && !base::read_file(output).starts_with(kStart)) {
+    base::user_error("report", "{} already exists and is no report, want a new file (nothing was changed)", output.string());
+  }
   std::vector<store::Run> loaded;
   for (const std::filesystem::path& folder : runs) loaded.push_back(store::load_run(folder));
   base::write_file(output, render(loaded, options));

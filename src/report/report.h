@@ -20,7 +20,8 @@ struct ReportOptions {
 /// UserError when there are no runs, or a rollout file of theirs cannot be read.
 std::string render(const std::vector<store::Run>& runs, const ReportOptions& options = {});
 
-/// Loads the runs and writes their page, whole or not at all. UserError when a folder holds no run.
+/// Loads the runs and writes their page, whole or not at all. UserError when a folder holds no run, or `output` is
+/// something else than a page.
 void write_report(std::span<const std::filesystem::path> runs, const std::filesystem::path& output,
                   const ReportOptions& options = {});
 

@@ -2,12 +2,11 @@
 
 #include "base/file.h"
 
-// The build may define the source's revision; a source archive without git has none.
-#ifndef WHET_REVISION
+// Written by cmake/revision.cmake; a source archive without git has an empty revision, a build without CMake has none.
+#if __has_include("revision.h")
+#include "revision.h"
+#else
 #define WHET_REVISION ""
-#endif
-#ifndef WHET_VERSION
-#define WHET_VERSION ""
 #endif
 
 namespace whet::store {

@@ -26,8 +26,7 @@ DARK = "--blink-settings=preferredColorScheme=0"
 
 
 def write_report(runs, output):
-    subprocess.run([BINARY_DIR / "whet_tests", "--gtest_filter=ReportDump.*"], check=True, stdout=subprocess.DEVNULL,
-                   env={**os.environ, "WHET_REPORT_RUNS": ":".join(map(str, runs)), "WHET_REPORT_OUTPUT": str(output)})
+    subprocess.run([BINARY_DIR / "whet", "report", *runs, "--out", output], check=True, stdout=subprocess.DEVNULL)
 
 
 def browse(folder, url, *flags, size=(1200, 1000)):

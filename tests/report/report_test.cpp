@@ -4,9 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <limits>
-#include <sstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -108,11 +106,19 @@ TEST(Names, SayWhatDiffers) {
   EXPECT_THAT(names({run("a", "s", 1), run("a", "s", 1, "runs/b")}), testing::ElementsAre("a", "b"));
 }
 
+TEST(Names, SayTheRateThatTheTrainerChose) {
+  const auto run = [](double rate) {
+    return run_with({{{"step", 0}}, {{"step", 1}, {"learning_rate", rate}}}, {{"reward", "a"}, {"learning-rate", 0.0}});
+  };
+  EXPECT_EQ(facts_of({run(5e-4), run(2.5e-4)})[1].name, "learning rate 0.00025");
+}
+
 TEST(Options, AreFoundInTablesToo) {
   const store::Run run = run_with({}, {{"train", {{"reward", "probability"}, {"learning_rate", 5e-4}}}, {"seed", 1}});
   EXPECT_EQ(option_of(run, "reward"), "probability");
   EXPECT_EQ(option_of(run, "learning_rate"), "0.0005");
   EXPECT_EQ(option_of(run, "train"), "");
+  EXPECT_EQ(option_of(run_with({}, {{"learning-rate", 0.25}}), "learning_rate"), "0.25");
 }
 
 TEST(HtmlEscape, LeavesNothingThatHtmlWouldRead) {
@@ -213,18 +219,20 @@ TEST(WriteReport, NamesAFolderThatHoldsNoRun) {
   EXPECT_FALSE(std::filesystem::exists(temp.path() / "report.html"));
 }
 
-TEST(Asset, UnknownNamesAreAnError) { EXPECT_THROW(asset("absent"), std::logic_error); }
-
-// For report_screenshot_test.py; does nothing in an ordinary run of the tests.
-TEST(ReportDump, WritesAPage) {
-  const char* runs = std::getenv("WHET_REPORT_RUNS");
-  const char* output = std::getenv("WHET_REPORT_OUTPUT");
-  if (runs == nullptr || output == nullptr) GTEST_SKIP() << "WHET_REPORT_RUNS and WHET_REPORT_OUTPUT name no files";
-  std::vector<std::filesystem::path> folders;
-  std::istringstream list(runs);
-  for (std::string folder; std::getline(list, folder, ':');) folders.emplace_back(folder);
-  write_report(folders, output);
+TEST_F(Rollouts, WriteReportReplacesOnlyAReport) {
+  run_with_dumps({0});
+  const std::vector<std::filesystem::path> runs = {folder_.path() / "run"};
+  const auto output = folder_.path() / "report.html";
+  write_report(runs, output);
+  const std::string page = base::read_file(output);
+  write_report(runs, output);
+  EXPECT_EQ(base::read_file(output), page);
+  base::write_file(output, "precious");
+  EXPECT_THROW(write_report(runs, output), base::UserError);
+  EXPECT_EQ(base::read_file(output), "precious");
 }
+
+TEST(Asset, UnknownNamesAreAnError) { EXPECT_THROW(asset("absent"), std::logic_error); }
 
 }  // namespace
 }  // namespace whet::report
