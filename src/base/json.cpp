@@ -12,6 +12,8 @@ Json parse_json(std::string_view text, std::string_view where) {
     return Json::parse(text);
   } catch (const Json::parse_error& error) {
     user_error(where, "not JSON at byte {}", error.byte);
+  } catch (const Json::out_of_range&) {
+    user_error(where, "not JSON that can be read: a number is too large");
   }
 }
 

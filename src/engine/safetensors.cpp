@@ -16,8 +16,9 @@ namespace whet::engine {
 namespace {
 
 namespace fs = std::filesystem;
-using base::Json;
 using base::user_error;
+/// Sorted by key: in base::Json, which keeps the order, reading n tensors takes n^2 steps.
+using Json = nlohmann::json;
 
 static_assert(std::endian::native == std::endian::little, "tensors are handed out as the file stores them");
 
@@ -68,9 +69,9 @@ std::optional<std::uint64_t> byte_size(const std::vector<std::int64_t>& shape, D
   return size;
 }
 
-/// Parses a header. The library would keep one of two equal keys in silence; here the second is an error, because two
-/// readers that keep different ones would run different models.
-Json parse_header(std::string_view text, const std::string& file) {
+/// Parses an object. The library would keep one of two equal keys in silence; here the second is an error, because two
+/// readers that keep different ones would run different models. `what` names the text in errors.
+Json parse_object(std::string_view text, std::string_view what, const std::string& file) {
   std::vector<std::set<std::string>> open_objects;
   std::string duplicate;
   const Json::parser_callback_t watch = [&](int, Json::parse_event_t event, Json& parsed) {
@@ -81,15 +82,17 @@ Json parse_header(std::string_view text, const std::string& file) {
     }
     return true;
   };
-  Json header;
+  Json object;
   try {
-    header = Json::parse(text, watch);
+    object = Json::parse(text, watch);
   } catch (const Json::parse_error& error) {
-    user_error(file, "safetensors header is not JSON at byte {}", kLengthBytes + error.byte);
+    user_error(file, "{} is not JSON at its byte {}", what, error.byte);
+  } catch (const Json::out_of_range&) {
+    user_error(file, "{} has a number that is too large", what);
   }
-  if (!duplicate.empty()) user_error(file, "safetensors header has '{}' twice", duplicate);
-  if (!header.is_object()) user_error(file, "safetensors header is not a JSON object");
-  return header;
+  if (!duplicate.empty()) user_error(file, "{} has '{}' twice", what, duplicate);
+  if (!object.is_object()) user_error(file, "{} is not a JSON object", what);
+  return object;
 }
 
 /// A whole number that is not negative, as the format asks for; 1.0, true and -1 are not.
@@ -121,22 +124,22 @@ Entry read_entry(const std::string& name, const Json& line, std::uint64_t availa
   if (!known) {
     std::vector<std::string_view> names;
     for (const DTypeFacts& each : kDTypes) names.push_back(each.name);
-    user_error(file, "tensor '{}': dtype {}, want one of: {}", name, base::to_json_line(dtype), fmt::join(names, ", "));
+    user_error(file, "tensor '{}': dtype {}, want one of: {}", name, dtype.dump(), fmt::join(names, ", "));
   }
   entry.view.dtype = *known;
 
   const Json& shape = line["shape"];
-  if (!shape.is_array()) user_error(file, "tensor '{}': shape {}, want a list", name, base::to_json_line(shape));
+  if (!shape.is_array()) user_error(file, "tensor '{}': shape {}, want a list", name, shape.dump());
   for (const Json& extent : shape) {
     const std::optional<std::uint64_t> value = natural(extent);
     if (!value || *value > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
-      user_error(file, "tensor '{}': shape {}, want whole numbers >= 0", name, base::to_json_line(shape));
+      user_error(file, "tensor '{}': shape {}, want whole numbers >= 0", name, shape.dump());
     }
     entry.view.shape.push_back(static_cast<std::int64_t>(*value));
   }
 
   const Json& offsets = line["data_offsets"];
-  const std::string offsets_text = base::to_json_line(offsets);
+  const std::string offsets_text = offsets.dump();
   if (!offsets.is_array() || offsets.size() != 2 || !natural(offsets[0]) || !natural(offsets[1])) {
     user_error(file, "tensor '{}': data_offsets {}, want [begin, end]", name, offsets_text);
   }
@@ -148,10 +151,10 @@ Entry read_entry(const std::string& name, const Json& line, std::uint64_t availa
                available);
   }
   const std::optional<std::uint64_t> wanted = byte_size(entry.view.shape, entry.view.dtype);
-  if (!wanted) user_error(file, "tensor '{}': shape {} has too many elements", name, base::to_json_line(shape));
+  if (!wanted) user_error(file, "tensor '{}': shape {} has too many elements", name, shape.dump());
   if (*wanted != entry.end - entry.begin) {
     user_error(file, "tensor '{}': data_offsets {} hold {} bytes, want {} for shape {} of {}", name, offsets_text,
-               entry.end - entry.begin, *wanted, base::to_json_line(shape), facts(*known).name);
+               entry.end - entry.begin, *wanted, shape.dump(), facts(*known).name);
   }
   return entry;
 }
@@ -205,7 +208,7 @@ SafetensorsFile::SafetensorsFile(const fs::path& path) : file_(path) {
     user_error(file, "safetensors header of {} bytes, but the file ends after {} (cut short?)", header_length,
                bytes.size() - kLengthBytes);
   }
-  const Json header = parse_header(as_text(bytes.subspan(kLengthBytes, header_length)), file);
+  const Json header = parse_object(as_text(bytes.subspan(kLengthBytes, header_length)), "safetensors header", file);
   const std::span<const std::byte> data = bytes.subspan(kLengthBytes + header_length);
 
   std::map<std::string, Entry> entries;
@@ -243,15 +246,15 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
   if (!stands(index_path)) {
     user_error(folder.string(), "no model.safetensors and no model.safetensors.index.json, want the weights of a model");
   }
-  const Json index = base::read_json_file(index_path);
-  if (!index.is_object() || !index.contains("weight_map") || !index["weight_map"].is_object()) {
+  const Json index = parse_object(base::read_file(index_path), "index", index_path.string());
+  if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
     user_error(index_path.string(), "no weight_map, want an object of tensor names and shard files");
   }
   std::map<std::string, const SafetensorsFile*> shards;
   for (const auto& [name, shard] : index["weight_map"].items()) {
     // A shard lies beside its index: a path in its name could reach any file of the machine.
     if (!shard.is_string() || fs::path(shard.get<std::string>()).filename() != shard.get<std::string>()) {
-      user_error(index_path.string(), "tensor '{}': shard {}, want a file name", name, base::to_json_line(shard));
+      user_error(index_path.string(), "tensor '{}': shard {}, want a file name", name, shard.dump());
     }
     const auto [place, is_new] = shards.emplace(shard.get<std::string>(), nullptr);
     if (is_new) {
@@ -291,7 +294,7 @@ void write_safetensors(const fs::path& path, std::span<const NamedTensor> tensor
   std::sort(order.begin(), order.end(), [](const NamedTensor* a, const NamedTensor* b) {
     return a->dtype != b->dtype ? a->dtype > b->dtype : a->name < b->name;
   });
-  Json header = Json::object();
+  base::Json header = base::Json::object();
   if (!metadata.empty()) header["__metadata__"] = metadata;
   std::uint64_t begin = 0;
   for (const NamedTensor* tensor : order) {
@@ -300,7 +303,7 @@ void write_safetensors(const fs::path& path, std::span<const NamedTensor> tensor
                                          tensor->bytes.size()));
     }
     const std::uint64_t end = begin + tensor->bytes.size();
-    const Json line = {{"dtype", facts(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
+    const base::Json line = {{"dtype", facts(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
     if (tensor->name == "__metadata__" || header.contains(tensor->name)) {
       throw std::logic_error(fmt::format("tensor name '{}' is used twice or reserved", tensor->name));
     }

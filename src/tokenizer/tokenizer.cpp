@@ -56,6 +56,8 @@ json read_tokenizer_file(const std::string& file) {
     return content;
   } catch (const json::parse_error& error) {
     user_error(file, "not JSON at byte {}", error.byte);
+  } catch (const json::out_of_range&) {
+    user_error(file, "not JSON that can be read: a number is too large");
   }
 }
 
