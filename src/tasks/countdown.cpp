@@ -71,7 +71,7 @@ Try random_try(const std::vector<int>& numbers, base::Random& random) {
     Part b = parts.back();
     parts.pop_back();
     if (a.value < b.value) std::swap(a, b);
-    std::string ops = "++++";
+    std::string ops = "+++";
     if (a.value != b.value) ops += "---";
     if (a.value * b.value <= kLargestStep) ops += "**";
     if (a.value % b.value == 0) ops += "/";
@@ -177,6 +177,24 @@ std::string loop_answer(const Puzzle& puzzle, base::Random& random) {
   return text;
 }
 
+/// The numbers of a wrong expression: one left out (`kind` below .83), one used twice, as well or in place of another (below
+/// .92), or one that was not given. In ascending order.
+std::vector<int> other_numbers(std::vector<int> numbers, double kind, base::Random& random) {
+  const std::size_t at = random.below(numbers.size());
+  const std::size_t other = (at + 1 + random.below(numbers.size() - 1)) % numbers.size();
+  if (kind < 0.83) {
+    numbers.erase(numbers.begin() + static_cast<std::ptrdiff_t>(at));
+  } else if (kind >= 0.92) {
+    numbers[at] = static_cast<int>(random.between(1, kLargestNumber));
+  } else if (random.uniform() < 0.5) {
+    numbers.push_back(numbers[at]);
+  } else {
+    numbers[at] = numbers[other];
+  }
+  std::sort(numbers.begin(), numbers.end());
+  return numbers;
+}
+
 /// `3,7,25:29=(25+7)-3v` is judged by `3,7,25;25+7=32,32-3=29T`: the numbers that the expression uses, in order, then its steps.
 /// `F` stands where the check fails: behind the numbers when they are not the given ones, else behind the value.
 /// Half of the judged expressions are right. The wrong ones are hard: on the given numbers but near the target, or
@@ -185,27 +203,15 @@ Document verdict(const Puzzle& puzzle, base::Random& random) {
   std::vector<int> used = puzzle.numbers;
   Try judged = puzzle.solution;
   const double u = random.uniform();
-  if (u >= 0.5) {
-    const std::size_t at = random.below(used.size());
-    const std::size_t other = (at + 1 + random.below(used.size() - 1)) % used.size();
-    if (u < 0.75) {
-      if (const auto miss = near_miss(used, puzzle.target, random)) judged = *miss;
-    } else if (u < 0.83) {
-      used.erase(used.begin() + static_cast<std::ptrdiff_t>(at));
+  if (u >= 0.75) {
+    for (int attempt = 0; attempt < 8; ++attempt) {
+      used = other_numbers(puzzle.numbers, u, random);
       judged = nearest_try(used, puzzle.target, random);
-    } else if (u < 0.92) {
-      if (random.uniform() < 0.5) {
-        used.push_back(used[at]);
-      } else {
-        used[at] = used[other];
-      }
-      judged = nearest_try(used, puzzle.target, random);
-    } else {
-      used[at] = static_cast<int>(random.between(1, kLargestNumber));
-      judged = nearest_try(used, puzzle.target, random);
+      if (judged.value == puzzle.target) break;
     }
+  } else if (u >= 0.5) {
+    if (const auto miss = near_miss(used, puzzle.target, random)) judged = *miss;
   }
-  std::sort(used.begin(), used.end());
   std::string check = fmt::format("{}", fmt::join(used, ","));
   if (used != puzzle.numbers) {
     check += 'F';
