@@ -3,6 +3,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
+#include <algorithm>
 #include <array>
 #include <utility>
 
@@ -167,7 +168,13 @@ struct MatchScratch::Parts {
   // The machine stack's share (32 KiB) is too small for a long run of one class in the middle of a pattern.
   pcre2_jit_stack* stack = pcre2_jit_stack_create(64 << 10, 16 << 20, nullptr);
 
-  Parts() { pcre2_jit_stack_assign(context, nullptr, stack); }
+  /// Work that one match may take: a text of many megabytes must still be possible, an endless search not.
+  static constexpr std::uint32_t kMatchLimit = 2'000'000'000;
+
+  Parts() {
+    pcre2_set_match_limit(context, kMatchLimit);
+    pcre2_jit_stack_assign(context, nullptr, stack);
+  }
   ~Parts() {
     pcre2_jit_stack_free(stack);
     pcre2_match_context_free(context);
@@ -206,8 +213,13 @@ Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&& other) noexcept = default;
 
 std::optional<Match> Pattern::find(std::string_view text, std::size_t from, MatchScratch& scratch) const {
-  const int result = pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
-                                 PCRE2_NO_UTF_CHECK, scratch.parts_->data, scratch.parts_->context);
+  const auto run = [&](std::uint32_t options) {
+    return pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
+                       PCRE2_NO_UTF_CHECK | options, scratch.parts_->data, scratch.parts_->context);
+  };
+  int result = run(0);
+  // The interpreter keeps its backtracking on the heap, which is slower and far larger.
+  if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = run(PCRE2_NO_JIT);
   if (result == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (result < 0) {
     std::array<PCRE2_UCHAR, 256> message{};
