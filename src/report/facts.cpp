@@ -64,6 +64,31 @@ std::string joined(const std::vector<std::string>& parts, const std::vector<bool
   return text;
 }
 
+constexpr int kColors = 6, kDashes = 4;
+
+/// Six colors are what an eye tells apart. Beyond six runs, which are often seeds of a few rewards, a color stands for a
+/// reward and a dash for the run; with more rewards than colors, colors come round again.
+void paint(const std::vector<store::Run>& runs, std::vector<RunFacts>& facts) {
+  std::vector<std::string> rewards;
+  std::vector<int> seen;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const std::string reward = parts_of(runs[i])[0];
+    const auto found = std::find(rewards.begin(), rewards.end(), reward);
+    const auto group = static_cast<std::size_t>(found - rewards.begin());
+    if (found == rewards.end()) {
+      rewards.push_back(reward);
+      seen.push_back(0);
+    }
+    facts[i].color = static_cast<int>(group) % kColors;
+    facts[i].dash = seen[group]++ % kDashes;
+  }
+  if (runs.size() > kColors && rewards.size() <= kColors) return;
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    facts[i].color = static_cast<int>(i) % kColors;
+    facts[i].dash = static_cast<int>(i) / kColors % kDashes;
+  }
+}
+
 }  // namespace
 
 Series series_of(const store::Run& run, std::string_view key) {
@@ -137,6 +162,7 @@ std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
   for (std::size_t i = 0; i < runs.size(); ++i) {
     if (names[all[i].name] > 1) all[i].name += fmt::format(" ({})", runs[i].folder.filename().string());
   }
+  paint(runs, all);
   return all;
 }
 
@@ -150,7 +176,7 @@ std::string shared_by(const std::vector<store::Run>& runs) {
 std::string sentence_of(const RunFacts& facts) {
   std::string text;
   if (!facts.accuracy) {
-    text = fmt::format("No held-out accuracy was measured in its {} steps.", facts.last_step);
+    text = "No held-out accuracy was measured.";
   } else {
     const analysis::PeakSummary& a = *facts.accuracy;
     const bool rose = a.peak_step != a.first_step;

@@ -27,6 +27,8 @@ std::string option_of(const store::Run& run, std::string_view key);
 
 struct RunFacts {
   std::string name;   ///< what tells the run apart from the others of its report; unique among them
+  int color = 0;      ///< 0 to 5: one each for up to six runs, one a reward for more
+  int dash = 0;       ///< 0 (solid) to 3: tells runs of one color apart
   std::int64_t last_step = 0;
   bool finished = false;
   std::optional<analysis::PeakSummary> accuracy;              ///< of held-out accuracy

@@ -31,9 +31,9 @@ std::string filled(std::string_view text, Fill&& fill) {
   return out += text;
 }
 
-/// The run's color, by its place in the report; page.css has six, and page.js adds dashes when they come round again.
-std::string swatch(std::size_t index) {
-  return fmt::format("<span class=\"swatch\" style=\"--c:var(--run-{})\"></span>", index % 6);
+/// A run's color and dash, as the charts draw it.
+std::string swatch(const RunFacts& run) {
+  return fmt::format("<span class=\"swatch dash-{}\" style=\"--c:var(--run-{})\"></span>", run.dash, run.color);
 }
 
 std::string title_of(const std::vector<store::Run>& runs, const ReportOptions& options) {
@@ -55,9 +55,8 @@ std::string table_of(const std::vector<RunFacts>& facts) {
   const auto cell = [&](const char* label, const std::string& value) {
     rows += fmt::format("<td data-label=\"{}\"><span>{}</span></td>", label, value);
   };
-  for (std::size_t i = 0; i < facts.size(); ++i) {
-    const RunFacts& run = facts[i];
-    rows += fmt::format("<tr><th scope=\"row\">{}{}</th>", swatch(i), html_escape(run.name));
+  for (const RunFacts& run : facts) {
+    rows += fmt::format("<tr><th scope=\"row\">{}{}</th>", swatch(run), html_escape(run.name));
     const auto& a = run.accuracy;
     const auto at = [](double value, std::int64_t step) {
       return fmt::format("{} <small>@ {}</small>", percent(value), step);
@@ -80,7 +79,7 @@ std::string table_of(const std::vector<RunFacts>& facts) {
 std::string stories_of(const std::vector<RunFacts>& facts) {
   std::string out;
   for (std::size_t i = 0; i < facts.size(); ++i) {
-    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p></article>\n", i % 6,
+    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p></article>\n", facts[i].color,
                        html_escape(facts[i].name), html_escape(sentence_of(facts[i])));
   }
   return out;
@@ -118,7 +117,7 @@ std::string samples_of(const std::vector<store::Run>& runs, const std::vector<Ru
   std::string out;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const std::vector<Moment> moments = moments_of(runs[i], facts[i], count);
-    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == open ? " open" : "", swatch(i),
+    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == open ? " open" : "", swatch(facts[i]),
                        html_escape(facts[i].name));
     if (moments.empty()) out += "<p class=\"note\">This run holds no rollouts.</p>";
     out += "<div class=\"moments\">\n";
@@ -142,7 +141,7 @@ std::string origins_of(const std::vector<store::Run>& runs, const std::vector<Ru
         command += (command.empty() ? "" : " ") + (word.is_string() ? word.get<std::string>() : base::to_json_line(word));
       }
     }
-    out += fmt::format("<details><summary>{}{}</summary>", swatch(i), html_escape(facts[i].name));
+    out += fmt::format("<details><summary>{}{}</summary>", swatch(facts[i]), html_escape(facts[i].name));
     if (!command.empty()) out += fmt::format("<h4>Command</h4><div class=\"code\">{}</div>", html_escape(command));
     out += fmt::format("<h4>Config</h4><div class=\"code\">{}</div>", html_escape(store::to_toml(runs[i].config)));
     const std::string manifest = runs[i].manifest.dump(2, ' ', false, Json::error_handler_t::replace);
@@ -174,6 +173,8 @@ Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>
   for (std::size_t i = 0; i < runs.size(); ++i) {
     Json run = Json::object();
     run["name"] = facts[i].name;
+    run["color"] = facts[i].color;
+    run["dash"] = facts[i].dash;
     run["peak"] = facts[i].accuracy ? Json{{"x", facts[i].accuracy->peak_step}, {"y", facts[i].accuracy->peak}} : Json();
     run["collapse"] = step(facts[i].collapse);
     run["kept"] = step(facts[i].kept);

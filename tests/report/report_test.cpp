@@ -81,7 +81,7 @@ TEST(Facts, BearMissingAndNullValues) {
   const RunFacts facts = facts_of({run_with({{{"step", 0}}, {{"step", 1}, {"heldout_accuracy", nullptr}, {"reward", "x"}}}, Json::object())})[0];
   EXPECT_EQ(facts.name, "a");
   EXPECT_FALSE(facts.accuracy);
-  EXPECT_THAT(sentence_of(facts), HasSubstr("No held-out accuracy was measured in its 1 steps."));
+  EXPECT_THAT(sentence_of(facts), HasSubstr("No held-out accuracy was measured."));
   EXPECT_EQ(facts_of({run_with({})})[0].last_step, 0);
 }
 
@@ -111,6 +111,22 @@ TEST(Names, SayTheRateThatTheTrainerChose) {
     return run_with({{{"step", 0}}, {{"step", 1}, {"learning_rate", rate}}}, {{"reward", "a"}, {"learning-rate", 0.0}});
   };
   EXPECT_EQ(facts_of({run(5e-4), run(2.5e-4)})[1].name, "learning rate 0.00025");
+}
+
+TEST(Colors, AreOneARunUpToSixAndOneARewardBeyond) {
+  const auto painted = [](int seeds) {
+    std::vector<store::Run> runs;
+    for (const char* reward : {"a", "b"}) {
+      for (int seed = 0; seed < seeds; ++seed) runs.push_back(run_with({}, {{"reward", reward}, {"seed", seed}}));
+    }
+    std::vector<std::pair<int, int>> all;
+    for (const RunFacts& facts : facts_of(runs)) all.emplace_back(facts.color, facts.dash);
+    return all;
+  };
+  using testing::Pair;
+  EXPECT_THAT(painted(3), testing::ElementsAre(Pair(0, 0), Pair(1, 0), Pair(2, 0), Pair(3, 0), Pair(4, 0), Pair(5, 0)));
+  EXPECT_THAT(painted(4), testing::ElementsAre(Pair(0, 0), Pair(0, 1), Pair(0, 2), Pair(0, 3), Pair(1, 0), Pair(1, 1),
+                                               Pair(1, 2), Pair(1, 3)));
 }
 
 TEST(Options, AreFoundInTablesToo) {

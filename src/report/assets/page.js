@@ -6,9 +6,10 @@
   addEventListener("error", (event) => errors.push(String(event.message)));
 
   const css = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
-  const runColor = (index) => css("--run-" + (index % 6));
-  // Colors come round again after six runs; dashes tell the rounds apart.
-  const runDash = (index) => [[], [7, 4], [2, 3]][Math.floor(index / 6) % 3];
+  const runColor = (index) => css("--run-" + runs[index].color);
+  const runDash = (index) => [[], [7, 4], [2, 3], [7, 3, 2, 3]][runs[index].dash];
+  // More labels than this cover each other and the lines; the table has the numbers.
+  const mostLabels = 5;
   const hidden = new Set();
   const charts = [];
 
@@ -56,6 +57,11 @@
     { key: "clip_share", title: "Clipped", ...shareOf("tokens (%)") },
     { key: "learning_rate", title: "Learning rate", ...fromZero("per step") },
   ];
+
+  function paint(swatch, index) {
+    swatch.className = "swatch dash-" + runs[index].dash;
+    swatch.style.setProperty("--c", `var(--run-${runs[index].color})`);
+  }
 
   const pointsOf = (run, key) => run.series[key] && run.series[key].y.some(isNumber) ? run.series[key] : null;
 
@@ -131,17 +137,19 @@
     ctx.rect(bbox.left, bbox.top - 6 * dpr, bbox.width, bbox.height + 6 * dpr);
     ctx.clip();
     const visible = (step) => step >= u.scales.x.min && step <= u.scales.x.max;
+    const labelled = chart.lines.filter(({ index }) => !hidden.has(index)).length <= mostLabels;
+    const label = (...text) => { if (labelled) drawText(u, ...text, taken); };
     const bottom = bbox.top + bbox.height - 18 * dpr;
     for (const { run, index } of chart.lines) {
       if (hidden.has(index)) continue;
       const color = runColor(index);
       if (chart.marks !== "kept" && run.collapse !== null && visible(run.collapse)) {
         const x = verticalLine(u, run.collapse, color, [5, 4]);
-        drawText(u, "collapse @ " + run.collapse, x + 5 * dpr, bottom, color, taken);
+        label("collapse @ " + run.collapse, x + 5 * dpr, bottom, color);
       }
       if (chart.marks === "kept" && run.alarm !== null && visible(run.alarm)) {
         const x = verticalLine(u, run.alarm, color, [2, 3]);
-        drawText(u, "alarm @ " + run.alarm, x + 5 * dpr, bottom, color, taken);
+        label("alarm @ " + run.alarm, x + 5 * dpr, bottom, color);
       }
       const points = pointsOf(run, chart.key);
       const step = chart.marks === "accuracy" && run.peak ? run.peak.x : chart.marks === "kept" ? run.kept : null;
@@ -157,7 +165,7 @@
       ctx.strokeStyle = css("--card");
       ctx.stroke();
       const text = chart.marks === "accuracy" ? `${chart.format(points.y[at])} @ ${step}` : "keep " + step;
-      drawText(u, text, x + 7 * dpr, y - 20 * dpr, color, taken);
+      label(text, x + 7 * dpr, y - 20 * dpr, color);
     }
     ctx.restore();
   }
@@ -178,8 +186,8 @@
       let j = inside ? at : values.length - 1;
       while (j > 0 && values[j] === undefined) --j;
       const node = document.createElement("span"), swatch = document.createElement("span"), value = document.createElement("b");
-      swatch.className = s.neutral ? "swatch dash" : "swatch";
-      if (!s.neutral) swatch.style.setProperty("--c", `var(--run-${s.index % 6})`);
+      if (s.neutral) swatch.className = "swatch truth";
+      else paint(swatch, s.index);
       value.textContent = isNumber(values[j]) ? s.format(values[j]) : "\u2013";
       node.append(swatch, s.label, value);
       nodes.push(node);
@@ -242,7 +250,8 @@
       legend: { show: false },
       cursor: { sync: { key: sync.key, setSeries: false }, y: false, points: { size: 8 }, drag: { x: true, y: false } },
       scales: {
-        x: { time: false, range: (u, min, max) => min === u.data[0][0] && max === u.data[0][u.data[0].length - 1] ? [0, lastStep] : [min, max] },
+        // All charts span all steps, whatever their own series do, until one zooms into some of them.
+        x: { time: false, range: (u, min, max) => min <= u.data[0][0] && max >= u.data[0][u.data[0].length - 1] ? [0, lastStep] : [min, max] },
         y: { range: scaleRange(spec) }, y2: { range: scaleRange(percentScale) },
       },
       axes: [
@@ -307,8 +316,7 @@
     const button = document.createElement("button"), swatch = document.createElement("span");
     button.type = "button";
     button.setAttribute("aria-pressed", "true");
-    swatch.className = "swatch";
-    swatch.style.setProperty("--c", `var(--run-${index % 6})`);
+    paint(swatch, index);
     button.append(swatch, run.name);
     button.addEventListener("click", () => {
       hidden.has(index) ? hidden.delete(index) : hidden.add(index);
