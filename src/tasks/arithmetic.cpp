@@ -1,5 +1,5 @@
-// Arithmetic chains with worked steps: `17+5*3-8=` is answered by `17+15-8=32-8=24#24`. Each step carries out one operation,
-// products first, and writes the whole rest down again; the answer stands behind the last `#`.
+// Arithmetic chains with worked steps: `17+5*3-8=` is answered by `17+15-8=32-8=24#24`. Each step carries out one
+// operation, products first, and writes the whole rest down again; the answer stands behind the last `#`.
 //
 // Numbers are small, so that a model of a million parameters can learn every single step: what is hard is to do two to
 // four of them without a slip, in the right order.
@@ -21,7 +21,8 @@ constexpr std::array<Mixture, 4> kMixtures{{
     {"s", .62, .18, .13, 0, .04, false},
     {"m", .76, .12, .10, 0, .03, false},
     {"careful", 1, 0, 0, 0, 0, false},
-    {"wrong", .62, .18, .13, 0, .04, true},  // products that do not come first are taken from left to right all the same
+    {"wrong", .62, .18, .13, 0, .04,
+     true},  // products that do not come first are taken from left to right all the same
 }};
 
 constexpr std::array<std::string_view, 8> kLazyAnswers{"10", "20", "0", "15", "12", "30", "1", "100"};
@@ -120,7 +121,8 @@ std::string loop_answer(Chain chain, base::Random& random) {
   reduce(chain, false, 0, random);
   const std::string step = chain.text();
   std::string text = step;
-  for (auto repeats = random.between(1, 4); repeats > 0 && text.size() + 1 + step.size() < kLongestResponse; --repeats) {
+  for (auto repeats = random.between(1, 4); repeats > 0 && text.size() + 1 + step.size() < kLongestResponse;
+       --repeats) {
     text += "=" + step;
   }
   return text;
@@ -146,7 +148,9 @@ class ArithmeticTask : public Task {
     return (negative ? "-" : "") + std::string(digits.substr(first));
   }
 
-  bool equivalent(const Problem&, std::string_view a, std::string_view b) const override { return text::equivalent(a, b); }
+  bool equivalent(const Problem&, std::string_view a, std::string_view b) const override {
+    return text::equivalent(a, b);
+  }
 
   Document document(std::string_view mixture_name, base::Random& random) const override {
     const Mixture& mixture = find_mixture(kMixtures, kName, mixture_name);
@@ -168,10 +172,9 @@ class ArithmeticTask : public Task {
   int response_limit() const override { return kLongestResponse; }
 };
 
-const base::Registrar kRegistered(
-    tasks(), std::string(kName),
-    TaskEntry{"2-4 operations with worked steps: 17+5*3-8= -> 17+15-8=32-8=24#24",
-              [](const TaskSource&) { return std::make_unique<ArithmeticTask>(); }});
+const base::Registrar kRegistered(tasks(), std::string(kName),
+                                  TaskEntry{"2-4 operations with worked steps: 17+5*3-8= -> 17+15-8=32-8=24#24",
+                                            [](const TaskSource&) { return std::make_unique<ArithmeticTask>(); }});
 
 }  // namespace
 }  // namespace whet::tasks

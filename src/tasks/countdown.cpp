@@ -1,10 +1,12 @@
-// Countdown: reach a target from given numbers, each used exactly once, with + - * / and brackets. `3,7,25:29=` is answered by
+// Countdown: reach a target from given numbers, each used exactly once, with + - * / and brackets. `3,7,25:29=` is
+// answered by
 //
 //   25*3=75,75-7=68;25+7=32,32-3=29#(25+7)-3
 //
-// a short search and then the expression. A try is a chain of steps, each of which joins two numbers that are still there;
-// `;` gives a try up. A small model cannot know which combination hits, but it can learn to propose one, to work out where it
-// leads, and to stop when the last value is the target: the search is its chain of thought.
+// a short search and then the expression. A try is a chain of steps, each of which joins two numbers that are still
+// there;
+// `;` gives a try up. A small model cannot know which combination hits, but it can learn to propose one, to work out
+// where it leads, and to stop when the last value is the target: the search is its chain of thought.
 //
 // Many answers are right, so a checker decides. Numbers in a prompt stand in ascending order: permutations of one
 // problem have one prompt, and cannot be spread over both sides of the split.
@@ -53,8 +55,8 @@ struct Puzzle {
   std::string prompt() const { return fmt::format("{}:{}=", fmt::join(numbers, ","), target); }
 };
 
-/// Joins random pairs until one number is left. Every value on the way is a positive integer of at most kLargestStep, and
-/// the larger operand comes first, so that there is less to learn.
+/// Joins random pairs until one number is left. Every value on the way is a positive integer of at most kLargestStep,
+/// and the larger operand comes first, so that there is less to learn.
 Try random_try(const std::vector<int>& numbers, base::Random& random) {
   struct Part {
     int value;
@@ -76,7 +78,10 @@ Try random_try(const std::vector<int>& numbers, base::Random& random) {
     if (a.value * b.value <= kLargestStep) ops += "**";
     if (a.value % b.value == 0) ops += "/";
     const char op = ops[random.below(ops.size())];
-    const int value = op == '+' ? a.value + b.value : op == '-' ? a.value - b.value : op == '*' ? a.value * b.value : a.value / b.value;
+    const int value = op == '+'   ? a.value + b.value
+                      : op == '-' ? a.value - b.value
+                      : op == '*' ? a.value * b.value
+                                  : a.value / b.value;
     result.steps.push_back(fmt::format("{}{}{}={}", a.value, op, b.value, value));
     const auto operand = [](const Part& part) { return part.composite ? "(" + part.text + ")" : part.text; };
     parts.push_back({value, operand(a) + op + operand(b), true});
@@ -171,14 +176,15 @@ std::string loop_answer(const Puzzle& puzzle, base::Random& random) {
   }
   const std::string attempt = random_try(puzzle.numbers, random).text();
   std::string text = attempt;
-  for (auto repeats = random.between(2, 4); repeats > 0 && text.size() + 1 + attempt.size() < kLongestResponse; --repeats) {
+  for (auto repeats = random.between(2, 4); repeats > 0 && text.size() + 1 + attempt.size() < kLongestResponse;
+       --repeats) {
     text += ";" + attempt;
   }
   return text;
 }
 
-/// The numbers of a wrong expression: one left out (`kind` below .83), one used twice, as well or in place of another (below
-/// .92), or one that was not given. In ascending order.
+/// The numbers of a wrong expression: one left out (`kind` below .83), one used twice, as well or in place of another
+/// (below .92), or one that was not given. In ascending order.
 std::vector<int> other_numbers(std::vector<int> numbers, double kind, base::Random& random) {
   const std::size_t at = random.below(numbers.size());
   const std::size_t other = (at + 1 + random.below(numbers.size() - 1)) % numbers.size();
@@ -195,10 +201,10 @@ std::vector<int> other_numbers(std::vector<int> numbers, double kind, base::Rand
   return numbers;
 }
 
-/// `3,7,25:29=(25+7)-3v` is judged by `3,7,25;25+7=32,32-3=29T`: the numbers that the expression uses, in order, then its steps.
-/// `F` stands where the check fails: behind the numbers when they are not the given ones, else behind the value.
-/// Half of the judged expressions are right. The wrong ones are hard: on the given numbers but near the target, or
-/// (where a few attempts find it) hitting the target with a number left out, used twice, or not given.
+/// `3,7,25:29=(25+7)-3v` is judged by `3,7,25;25+7=32,32-3=29T`: the numbers that the expression uses, in order, then
+/// its steps. `F` stands where the check fails: behind the numbers when they are not the given ones, else behind the
+/// value. Half of the judged expressions are right. The wrong ones are hard: on the given numbers but near the target,
+/// or (where a few attempts find it) hitting the target with a number left out, used twice, or not given.
 Document verdict(const Puzzle& puzzle, base::Random& random) {
   std::vector<int> used = puzzle.numbers;
   Try judged = puzzle.solution;
@@ -253,13 +259,14 @@ class CountdownTask : public Task {
   CountdownTask(std::string name, int count) : name_(std::move(name)), count_(count) {}
 
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
-    const Puzzle puzzle = generate(name_, split, seed, index, [this](base::Random& random) { return draw_puzzle(count_, random); });
+    const Puzzle puzzle =
+        generate(name_, split, seed, index, [this](base::Random& random) { return draw_puzzle(count_, random); });
     const std::string solution = text::normal_form(*text::parse_expression(puzzle.solution.expression, kSyntax));
     return make_problem(name_, split, seed, index, puzzle.prompt(), solution);
   }
 
-  /// The expression behind the last `#`, which ends the response: integers, + - * / and brackets, at most 128 characters.
-  /// Its canonical form is text::normal_form, so that two ways to write one computation vote together.
+  /// The expression behind the last `#`, which ends the response: integers, + - * / and brackets, at most 128
+  /// characters. Its canonical form is text::normal_form, so that two ways to write one computation vote together.
   std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
     const std::size_t mark = response.rfind('#');
     if (mark == std::string_view::npos || response.size() - mark - 1 > kLongestExpression) return std::nullopt;
@@ -317,11 +324,13 @@ class CountdownTask : public Task {
 };
 
 const base::Registrar kThree(tasks(), "countdown",
-                             TaskEntry{"reach a target from 3 numbers: 3,7,25:29= -> 25+7=32,32-3=29#(25+7)-3",
-                                       [](const TaskSource&) { return std::make_unique<CountdownTask>("countdown", 3); }});
+                             TaskEntry{
+                                 "reach a target from 3 numbers: 3,7,25:29= -> 25+7=32,32-3=29#(25+7)-3",
+                                 [](const TaskSource&) { return std::make_unique<CountdownTask>("countdown", 3); }});
 const base::Registrar kFour(tasks(), "countdown4",
-                            TaskEntry{"reach a target from 4 numbers, as countdown does",
-                                      [](const TaskSource&) { return std::make_unique<CountdownTask>("countdown4", 4); }});
+                            TaskEntry{"reach a target from 4 numbers, as countdown does", [](const TaskSource&) {
+                                        return std::make_unique<CountdownTask>("countdown4", 4);
+                                      }});
 
 }  // namespace
 }  // namespace whet::tasks

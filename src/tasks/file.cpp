@@ -1,5 +1,5 @@
-// Problems from files: any JSON Lines or JSON array of {prompt, answer?}, and verl's rows. Answers are found and compared by the
-// rules of src/text.
+// Problems from files: any JSON Lines or JSON array of {prompt, answer?}, and verl's rows. Answers are found and
+// compared by the rules of src/text.
 #include <bit>
 #include <set>
 #include <unordered_set>
@@ -16,8 +16,8 @@ namespace {
 constexpr std::string_view kPlace = "problems";
 constexpr int kResponseLimit = 1024;
 
-/// Where `index` goes under a random permutation of [0, size) that belongs to `key`: a Feistel network over the next even
-/// power of two, walked until it lands inside. No table, so that any index can be asked for at any time.
+/// Where `index` goes under a random permutation of [0, size) that belongs to `key`: a Feistel network over the next
+/// even power of two, walked until it lands inside. No table, so that any index can be asked for at any time.
 std::uint64_t permuted(std::uint64_t index, std::uint64_t size, std::uint64_t key) {
   const int half = (std::bit_width(size - 1) + 1) / 2;
   const std::uint64_t mask = (std::uint64_t{1} << half) - 1;
@@ -46,10 +46,12 @@ class FileTask : public Task {
     make_ids_unique();
     const std::string files = fmt::format("{}", fmt::join(source.files, ", "));
     if (train_.empty()) {
-      base::user_error(kPlace, "{}: no problem is left to train on ({} are held out), want more problems", files, held_out_.size());
+      base::user_error(kPlace, "{}: no problem is left to train on ({} are held out), want more problems", files,
+                       held_out_.size());
     }
     if (held_out_.empty()) {
-      base::user_error(kPlace, "{}: none of the {} problems is held out, want more, or --held-out-problems FILE", files, train_.size());
+      base::user_error(kPlace, "{}: none of the {} problems is held out, want more, or --held-out-problems FILE", files,
+                       train_.size());
     }
   }
 
@@ -74,7 +76,9 @@ class FileTask : public Task {
   /// A box that was closed before the limit counts.
   bool answers_when_truncated() const override { return true; }
 
-  bool equivalent(const Problem&, std::string_view a, std::string_view b) const override { return text::equivalent(a, b); }
+  bool equivalent(const Problem&, std::string_view a, std::string_view b) const override {
+    return text::equivalent(a, b);
+  }
 
   Document document(std::string_view, base::Random&) const override {
     base::user_error("task", "the task 'file' has no pre-training text, want a task that generates its problems");
@@ -110,7 +114,8 @@ class FileTask : public Task {
     std::size_t unlabelled = 0;
     for (const Problem& problem : held_out_) unlabelled += problem.answer ? 0 : 1;
     if (unlabelled > 0) {
-      lines.push_back(fmt::format("{} of {} held-out problems have no answer: accuracy leaves them out", unlabelled, held_out_.size()));
+      lines.push_back(fmt::format("{} of {} held-out problems have no answer: accuracy leaves them out", unlabelled,
+                                  held_out_.size()));
     }
     return lines;
   }
@@ -133,8 +138,8 @@ class FileTask : public Task {
     removed_ = std::erase_if(train_, [&prompts](const Problem& problem) { return prompts.contains(problem.prompt); });
   }
 
-  /// An id that several problems share (files are often numbered from 0) gets the prompt's hash behind it, and a count when
-  /// even the prompts agree.
+  /// An id that several problems share (files are often numbered from 0) gets the prompt's hash behind it, and a count
+  /// when even the prompts agree.
   void make_ids_unique() {
     std::unordered_set<std::string> taken;
     for (auto* problems : {&train_, &held_out_}) {

@@ -12,8 +12,8 @@
 namespace whet::tasks {
 
 /// Shares of the kinds of text in a pre-training mixture. What is left over goes to degenerate loops. The names are the
-/// recipe's: a base model learns to be careful most of the time, and also learns bad habits, so that training has something
-/// to sharpen and something to collapse to.
+/// recipe's: a base model learns to be careful most of the time, and also learns bad habits, so that training has
+/// something to sharpen and something to collapse to.
 struct Mixture {
   std::string_view name;
   double careful;   ///< solves the problem as it should be solved
@@ -37,8 +37,8 @@ std::string_view pick_geometric(std::span<const std::string_view> items, base::R
 /// "train" or "held-out".
 std::string_view split_name(Split split);
 
-/// Draws made by `make(random)` -- anything with a `prompt()` -- until one lies in `split`. Every attempt has its own key,
-/// so that the index-th problem does not depend on how many attempts the ones before it took.
+/// Draws made by `make(random)` -- anything with a `prompt()` -- until one lies in `split`. Every attempt has its own
+/// key, so that the index-th problem does not depend on how many attempts the ones before it took.
 template <class Make>
 auto generate(std::string_view task, Split split, std::uint64_t seed, std::uint64_t index, Make make) {
   for (std::uint64_t attempt = 0;; ++attempt) {

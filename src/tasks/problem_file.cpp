@@ -36,7 +36,9 @@ std::string read_prompt(const Json& value, const std::string& where) {
     for (const Json& message : value) {
       const Json* content = field(message, "content");
       if (!content || !content->is_string()) {
-        base::user_error(kPlace, "{}: a message of 'prompt' has no text 'content', want {{\"role\": ..., \"content\": \"...\"}}", where);
+        base::user_error(
+            kPlace, "{}: a message of 'prompt' has no text 'content', want {{\"role\": ..., \"content\": \"...\"}}",
+            where);
       }
       if (!prompt.empty()) prompt += "\n\n";
       prompt += content->get<std::string>();
@@ -58,7 +60,8 @@ std::string read_answer(const Json& value, const std::string& where) {
 }
 
 /// The first of two fields that is there, as text.
-std::string read_name(const Json* own, const Json* verl, const char* what, std::string otherwise, const std::string& where) {
+std::string read_name(const Json* own, const Json* verl, const char* what, std::string otherwise,
+                      const std::string& where) {
   const Json* value = own ? own : verl;
   if (!value) return otherwise;
   const auto text = text_or_number(*value);
@@ -82,7 +85,8 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
                          fmt::format("{}:{}", file_name, number), where);
   problem.source = read_name(field(row, "source"), field(row, "data_source"), "source", file_name, where);
   if (const Json* rephrased = field(row, "rephrased")) {
-    if (!rephrased->is_array()) base::user_error(kPlace, "{}: 'rephrased' is {}, want a list of texts", where, rephrased->type_name());
+    if (!rephrased->is_array())
+      base::user_error(kPlace, "{}: 'rephrased' is {}, want a list of texts", where, rephrased->type_name());
     for (const Json& other : *rephrased) problem.rephrased.push_back(read_prompt(other, where));
   }
   return problem;

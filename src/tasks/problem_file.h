@@ -11,7 +11,8 @@ namespace whet::tasks {
 /// Reads the problems of one file. A row is an object with
 ///
 ///   prompt     text, or a chat: a list of {role, content}, whose contents are joined by blank lines; required
-///   answer     text or number (optional); verl: reward_model.ground_truth. Its canonical form is kept; a worked solution that
+///   answer     text or number (optional); verl: reward_model.ground_truth. Its canonical form is kept; a worked
+///   solution that
 ///              ends in \boxed{...} or #### x gives that answer
 ///   id         text or number (optional); verl: extra_info.index. Default: the file's name and the row's number
 ///   source     text (optional); verl: data_source. Default: the file's name

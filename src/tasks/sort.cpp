@@ -1,5 +1,5 @@
-// Sort digits: `129040479?` is answered by `#001244799`. The smallest task on which reinforcement learning without labels
-// rises and then collapses; four to nine digits, no worked steps.
+// Sort digits: `129040479?` is answered by `#001244799`. The smallest task on which reinforcement learning without
+// labels rises and then collapses; four to nine digits, no worked steps.
 #include <algorithm>
 #include <array>
 
@@ -68,7 +68,8 @@ std::string loop_answer(base::Random& random) {
 }
 
 /// `4830291=0123489v` is judged by deriving the digits again: `F` at the first one that differs (or is missing, or too
-/// many), `T` at the end. Half of the judged answers are right; the wrong ones miss by one digit changed, dropped or doubled.
+/// many), `T` at the end. Half of the judged answers are right; the wrong ones miss by one digit changed, dropped or
+/// doubled.
 Document verdict(const Digits& problem, base::Random& random) {
   const std::string right = problem.sorted();
   std::string judged = right;

@@ -19,11 +19,12 @@ namespace whet::tasks {
 
 /// A prompt with what is known about it.
 struct Problem {
-  std::string id;                     ///< unique within its source
-  std::string source;                 ///< task name, or the file's own source/data_source
-  std::string prompt;                 ///< text that the model continues
-  std::optional<std::string> answer;  ///< the label, in the task's canonical form; training reads it only for `ground-truth`
-  std::vector<std::string> rephrased; ///< prompts that ask the same in other words (may be empty)
+  std::string id;      ///< unique within its source
+  std::string source;  ///< task name, or the file's own source/data_source
+  std::string prompt;  ///< text that the model continues
+  std::optional<std::string>
+      answer;  ///< the label, in the task's canonical form; training reads it only for `ground-truth`
+  std::vector<std::string> rephrased;  ///< prompts that ask the same in other words (may be empty)
 };
 
 /// Training and held-out problems are disjoint by construction: the hash of a prompt decides to which side it belongs.
@@ -50,12 +51,12 @@ class Task {
   virtual std::optional<std::uint64_t> size(Split) const { return std::nullopt; }
 
   /// The answer in a response, in canonical form, or nullopt when there is none. Two answers are in one class, and an
-  /// answer is right, exactly when `equivalent` says so: voting and grading use one relation. The response is a whole one:
-  /// for one that was cut at the length limit the caller applies `answers_when_truncated`.
+  /// answer is right, exactly when `equivalent` says so: voting and grading use one relation. The response is a whole
+  /// one: for one that was cut at the length limit the caller applies `answers_when_truncated`.
   virtual std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const = 0;
 
-  /// Whether a response that was cut at the length limit is asked for its answer. Not where the answer is whatever stands
-  /// last: its end would be missing.
+  /// Whether a response that was cut at the length limit is asked for its answer. Not where the answer is whatever
+  /// stands last: its end would be missing.
   virtual bool answers_when_truncated() const { return false; }
 
   /// Symmetric and reflexive comparison of two canonical answers to `problem`.
@@ -64,8 +65,8 @@ class Task {
     return a == b;
   }
 
-  /// Whether an answer is right: equivalent to the label, or, for tasks with many right answers (Countdown), accepted by
-  /// the task's checker. Must not be called on problems without a label unless the task has a checker.
+  /// Whether an answer is right: equivalent to the label, or, for tasks with many right answers (Countdown), accepted
+  /// by the task's checker. Must not be called on problems without a label unless the task has a checker.
   virtual bool correct(const Problem& problem, std::string_view answer) const {
     return problem.answer && equivalent(problem, answer, *problem.answer);
   }

@@ -19,12 +19,15 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 /// Without the punctuation of the sentence around it, Markdown emphasis included.
 std::string_view without_punctuation(std::string_view text) {
   text = trim(text);
-  while (!text.empty() && std::string_view(".,;:!*").find(text.back()) != kNone) text = trim(text.substr(0, text.size() - 1));
+  while (!text.empty() && std::string_view(".,;:!*").find(text.back()) != kNone) {
+    text = trim(text.substr(0, text.size() - 1));
+  }
   while (text.substr(0, 2) == "**") text = trim(text.substr(2));
   return text;
 }
 
-/// Without braces that enclose all of it. One pass finds every brace's partner, because a text may be nothing but braces.
+/// Without braces that enclose all of it. One pass finds every brace's partner, because a text may be nothing but
+/// braces.
 std::string_view without_outer_braces(std::string_view text) {
   if (text.empty() || text.front() != '{' || text.back() != '}') return text;
   std::vector<std::size_t> partner(text.size(), kNone), open;
@@ -71,7 +74,8 @@ std::string without_text_boxes(std::string_view text) {
     if (end == kNone || text[end] == '{') continue;  // boxes within boxes: the inner one is met next
     const std::string_view inside = text.substr(i + 1, end - i - 1);
     i = end + 1;
-    if (is_exponent_or_nothing(text.substr(i)) && !trim(out).empty() && (is_unit_text(trim(inside)) || parse_number(out))) {
+    if (is_exponent_or_nothing(text.substr(i)) && !trim(out).empty() &&
+        (is_unit_text(trim(inside)) || parse_number(out))) {
       return out;
     }
     out += inside;
@@ -159,7 +163,8 @@ std::string canonical_once(std::string_view answer) {
 
 std::string canonical(std::string_view answer) {
   if (answer.size() > kMaxAnswerBytes) return std::string(trim(answer));
-  // Taking one wrapper off can lay another one bare. Four rounds reach the end for everything but nests built on purpose.
+  // Taking one wrapper off can lay another one bare. Four rounds reach the end for everything but nests built on
+  // purpose.
   constexpr int kRounds = 4;
   std::string text = canonical_once(answer);
   for (int round = 1; round < kRounds; ++round) {

@@ -20,9 +20,9 @@ inline constexpr std::size_t kMaxAnswerBytes = 65536;
 /// - "x = 5" gives "5" when the left side is one letter.
 /// - Everything else is its plain LaTeX without blanks.
 ///
-/// canonical(canonical(a)) == canonical(a) but for wrappers nested more than four deep on purpose. Empty when nothing is left.
-/// Any bytes are allowed. Answers longer than kMaxAnswerBytes are only trimmed, and so compared as texts; below that the time is
-/// linear in the length, but for numbers of at most 4,096 bytes.
+/// canonical(canonical(a)) == canonical(a) but for wrappers nested more than four deep on purpose. Empty when nothing
+/// is left. Any bytes are allowed. Answers longer than kMaxAnswerBytes are only trimmed, and so compared as texts;
+/// below that the time is linear in the length, but for numbers of at most 4,096 bytes.
 std::string canonical(std::string_view answer);
 
 }  // namespace whet::text

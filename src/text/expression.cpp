@@ -86,7 +86,8 @@ class Parser {
     int exponent = power(depth + 1);
     if (exponent < 0) return kFailed;
     if (negative) exponent = negation_of(exponent);
-    return add({.kind = Expression::Kind::kPower, .literal = {}, .children = {base, exponent}, .inverted = {false, false}});
+    return add(
+        {.kind = Expression::Kind::kPower, .literal = {}, .children = {base, exponent}, .inverted = {false, false}});
   }
 
   int atom(int depth) {

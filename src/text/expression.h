@@ -1,7 +1,8 @@
 // Arithmetic written as text: parsed into a small tree, evaluated exactly, and brought to a normal form.
 //
 // One parser serves the answers of maths problems ("3/4", "2^10"), Countdown's checker and its votes. Everything is
-// bounded: a model writes what it likes ("9^9^9^9", a million brackets), and a grader must neither hang nor run out of memory.
+// bounded: a model writes what it likes ("9^9^9^9", a million brackets), and a grader must neither hang nor run out of
+// memory.
 #pragma once
 
 #include <gmpxx.h>
@@ -41,7 +42,8 @@ struct ExpressionSyntax {
   bool decimals = true;  ///< "1.5", ".5" and "1.5e-3"; without it literals are digits only
 };
 
-/// Parses + - * / ^ ( ) over unsigned numbers; blanks may stand between symbols. nullopt when the text is anything else.
+/// Parses + - * / ^ ( ) over unsigned numbers; blanks may stand between symbols. nullopt when the text is anything
+/// else.
 std::optional<Expression> parse_expression(std::string_view text, const ExpressionSyntax& syntax = {});
 
 /// The exact value; nullopt on division by zero, a power that is not rational, 0^0, or a value beyond kMaxNumberBits.
@@ -51,8 +53,8 @@ std::optional<mpq_class> evaluate(const Expression& expression);
 std::optional<mpq_class> literal_value(std::string_view literal);
 
 /// A text of the same expression in which nested sums and products are flattened and their parts sorted (longer numbers
-/// after shorter ones, then by text), so that expressions equal up to commutativity, associativity, brackets and the signs
-/// of sums agree: "(25+7)-3", "7-(3-25)" and "7+25-3" all give "7+25-3". Parsing it gives it back.
+/// after shorter ones, then by text), so that expressions equal up to commutativity, associativity, brackets and the
+/// signs of sums agree: "(25+7)-3", "7-(3-25)" and "7+25-3" all give "7+25-3". Parsing it gives it back.
 std::string normal_form(const Expression& expression);
 
 }  // namespace whet::text

@@ -104,7 +104,9 @@ bool is_word_at(std::string_view text, std::size_t at, std::string_view word) {
 std::string_view sentence(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] == '\n') return text.substr(0, i);
-    if (text[i] == '.' && i > 0 && (i + 1 == text.size() || text[i + 1] == ' ' || text[i + 1] == '\n')) return text.substr(0, i);
+    if (text[i] == '.' && i > 0 && (i + 1 == text.size() || text[i + 1] == ' ' || text[i + 1] == '\n')) {
+      return text.substr(0, i);
+    }
   }
   return text;
 }

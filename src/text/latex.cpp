@@ -14,20 +14,56 @@ struct Rewrite {
 
 /// Commands (without the backslash) and what stands in their place.
 constexpr Rewrite kCommands[] = {
-    {"left", ""},         {"right", ""},        {"big", ""},          {"Big", ""},        {"bigl", ""},     {"bigr", ""},
-    {"Bigl", ""},         {"Bigr", ""},         {"bigg", ""},         {"Bigg", ""},       {"displaystyle", ""},
-    {"quad", " "},        {"qquad", " "},       {"dfrac", "\\frac"},  {"tfrac", "\\frac"}, {"cfrac", "\\frac"},
-    {"cdot", "*"},        {"times", "*"},       {"div", "/"},         {"degree", ""},     {"circ", "\xC2\xB0"},
-    {"leq", "\\le"},      {"geq", "\\ge"},      {"neq", "\\ne"},      {"lbrace", "\\{"},  {"rbrace", "\\}"},
-    {"text", "\\text"},   {"textbf", "\\text"}, {"textit", "\\text"}, {"textrm", "\\text"}, {"texttt", "\\text"},
-    {"textsf", "\\text"}, {"mbox", "\\text"},   {"hbox", "\\text"},   {"mathrm", "\\text"}, {"mathbf", "\\text"},
-    {"mathit", "\\text"}, {"mathsf", "\\text"}, {"mathtt", "\\text"}, {"boldsymbol", "\\text"},
-    {"operatorname", "\\text"}, {"rm", ""},     {"bf", ""},           {"limits", ""},     {"percent", "%"},
+    {"left", ""},
+    {"right", ""},
+    {"big", ""},
+    {"Big", ""},
+    {"bigl", ""},
+    {"bigr", ""},
+    {"Bigl", ""},
+    {"Bigr", ""},
+    {"bigg", ""},
+    {"Bigg", ""},
+    {"displaystyle", ""},
+    {"quad", " "},
+    {"qquad", " "},
+    {"dfrac", "\\frac"},
+    {"tfrac", "\\frac"},
+    {"cfrac", "\\frac"},
+    {"cdot", "*"},
+    {"times", "*"},
+    {"div", "/"},
+    {"degree", ""},
+    {"circ", "\xC2\xB0"},
+    {"leq", "\\le"},
+    {"geq", "\\ge"},
+    {"neq", "\\ne"},
+    {"lbrace", "\\{"},
+    {"rbrace", "\\}"},
+    {"text", "\\text"},
+    {"textbf", "\\text"},
+    {"textit", "\\text"},
+    {"textrm", "\\text"},
+    {"texttt", "\\text"},
+    {"textsf", "\\text"},
+    {"mbox", "\\text"},
+    {"hbox", "\\text"},
+    {"mathrm", "\\text"},
+    {"mathbf", "\\text"},
+    {"mathit", "\\text"},
+    {"mathsf", "\\text"},
+    {"mathtt", "\\text"},
+    {"boldsymbol", "\\text"},
+    {"operatorname", "\\text"},
+    {"rm", ""},
+    {"bf", ""},
+    {"limits", ""},
+    {"percent", "%"},
 };
 
 /// UTF-8 signs and what stands in their place: minus, dashes, times, division, middle dot, no-break and narrow spaces.
 constexpr Rewrite kSigns[] = {
-    {"\xE2\x88\x92", "-"}, {"\xE2\x80\x93", "-"}, {"\xC3\x97", "*"}, {"\xC3\xB7", "/"}, {"\xC2\xB7", "*"},
+    {"\xE2\x88\x92", "-"}, {"\xE2\x80\x93", "-"}, {"\xC3\x97", "*"},     {"\xC3\xB7", "/"},     {"\xC2\xB7", "*"},
     {"\xC2\xA0", " "},     {"\xE2\x80\xAF", " "}, {"\xE2\x80\x89", " "}, {"\xE2\x8B\x85", "*"}, {"\xCF\x80", "\\pi"},
 };
 
@@ -195,22 +231,6 @@ std::string_view trim(std::string_view text) {
   while (!text.empty() && is_blank(text.front())) text.remove_prefix(1);
   while (!text.empty() && is_blank(text.back())) text.remove_suffix(1);
   return text;
-}
-
-std::size_t group_end(std::string_view text, std::size_t open) {
-  const char opener = text[open];
-  const char closer = opener == '{' ? '}' : opener == '(' ? ')' : ']';
-  std::size_t depth = 0;
-  for (std::size_t i = open; i < text.size(); ++i) {
-    if (text[i] == '\\') {
-      ++i;
-    } else if (text[i] == opener) {
-      ++depth;
-    } else if (text[i] == closer && --depth == 0) {
-      return i + 1;
-    }
-  }
-  return std::string_view::npos;
 }
 
 std::string plain_latex(std::string_view text) {

@@ -6,15 +6,11 @@
 
 namespace whet::text {
 
-/// A plainer text of the same answer: dollars, \left and \right, spacing commands, size and font wrappers, degree signs and
-/// outer text boxes go; \dfrac and \tfrac become \frac, a fraction's arguments get braces, \cdot and \times become '*',
-/// a minus sign of Unicode becomes '-', and runs of blanks become one. Units and words are left for canonical().
+/// A plainer text of the same answer: dollars, \left and \right, spacing commands, size and font wrappers, and degree signs
+/// go; text boxes are all spelt \text; \dfrac and \tfrac become \frac, a fraction's arguments get braces, \cdot and \times become
+/// '*', a minus sign of Unicode becomes '-', and runs of blanks become one. Units and words are left for canonical().
 /// Linear in the length of the input; any bytes are allowed.
 std::string plain_latex(std::string_view text);
-
-/// Index just behind the group that opens at `text[open]` ('{', '(' or '['), or npos when it is not closed. Escaped braces
-/// do not count.
-std::size_t group_end(std::string_view text, std::size_t open);
 
 /// `text` without the blanks at its ends.
 std::string_view trim(std::string_view text);

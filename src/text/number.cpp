@@ -15,8 +15,8 @@ std::size_t digits_end(std::string_view text, std::size_t at) {
   return at;
 }
 
-/// "12,345,678.9" or "12 345 678" with its separators removed, when all of it is such a number; nullopt otherwise. A comma
-/// that is not followed by exactly three digits separates two numbers and not thousands.
+/// "12,345,678.9" or "12 345 678" with its separators removed, when all of it is such a number; nullopt otherwise. A
+/// comma that is not followed by exactly three digits separates two numbers and not thousands.
 std::optional<std::string> without_thousands(std::string_view text) {
   std::size_t at = !text.empty() && (text[0] == '-' || text[0] == '+') ? 1 : 0;
   std::string out(text.substr(0, at));
@@ -42,11 +42,12 @@ std::optional<std::string> without_thousands(std::string_view text) {
   return out;
 }
 
-/// LaTeX's braces and fractions as the brackets and slashes of text/expression.h. A whole number directly before a fraction
-/// is the whole part of a mixed number. nullopt when a command other than \frac occurs.
+/// LaTeX's braces and fractions as the brackets and slashes of text/expression.h. A whole number directly before a
+/// fraction is the whole part of a mixed number. nullopt when a command other than \frac occurs.
 std::optional<std::string> as_expression(std::string_view text) {
   std::string out;
-  std::string closers;  // what each open brace will be closed with: ')' a group, '/' a numerator, 'd' a denominator, 'm' a mixed one's
+  // What each open brace is: ')' a group, '/' a numerator, 'd' a denominator; 'M' and 'm' those of a mixed number.
+  std::string closers;
   std::size_t whole_begin = std::string::npos;  // where a number in `out` began that may become a whole part
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];

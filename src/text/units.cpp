@@ -10,21 +10,25 @@ namespace {
 
 // In lower case; a plural with "s" need not be listed.
 constexpr std::string_view kUnits[] = {
-    "cm",       "mm",     "km",      "dm",     "nm",     "ft",     "in",      "inch",   "inches",  "foot",   "feet",
-    "yard",     "yd",     "mile",    "mi",     "meter",  "metre",  "centimeter", "centimetre", "millimeter", "millimetre", "kilometer",
-    "kilometre", "second", "sec",    "minute", "min",    "hour",   "hr",      "day",    "week",    "month",  "year",
-    "mph",      "kph",    "kg",      "mg",     "gram",   "kilogram", "lb",    "pound",  "ounce",   "oz",     "ton",
-    "liter",    "litre",  "ml",      "gallon", "quart",  "pint",   "cup",     "dollar", "cent",    "usd",    "euro",
-    "degree",   "deg",    "radian",  "rad",    "percent", "unit",  "square",  "cubic",  "sq",      "cu",     "per",
-    "point",    "people", "person",  "way",    "time",   "student", "coin",   "piece",  "page",    "number", "hertz",
-    "hz",
+    "cm",         "mm",         "km",         "dm",        "nm",        "ft",      "in",     "inch",   "inches",
+    "foot",       "feet",       "yard",       "yd",        "mile",      "mi",      "meter",  "metre",  "centimeter",
+    "centimetre", "millimeter", "millimetre", "kilometer", "kilometre", "second",  "sec",    "minute", "min",
+    "hour",       "hr",         "day",        "week",      "month",     "year",    "mph",    "kph",    "kg",
+    "mg",         "gram",       "kilogram",   "lb",        "pound",     "ounce",   "oz",     "ton",    "liter",
+    "litre",      "ml",         "gallon",     "quart",     "pint",      "cup",     "dollar", "cent",   "usd",
+    "euro",       "degree",     "deg",        "radian",    "rad",       "percent", "unit",   "square", "cubic",
+    "sq",         "cu",         "per",        "point",     "people",    "person",  "way",    "time",   "student",
+    "coin",       "piece",      "page",       "number",    "hertz",     "hz",
 };
 
 bool is_unit(std::string_view word) {
   std::string lower(word);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
-  const auto listed = [](std::string_view name) { return std::find(std::begin(kUnits), std::end(kUnits), name) != std::end(kUnits); };
-  return listed(lower) || (lower.size() > 2 && lower.back() == 's' && listed(std::string_view(lower).substr(0, lower.size() - 1)));
+  const auto listed = [](std::string_view name) {
+    return std::find(std::begin(kUnits), std::end(kUnits), name) != std::end(kUnits);
+  };
+  return listed(lower) ||
+         (lower.size() > 2 && lower.back() == 's' && listed(std::string_view(lower).substr(0, lower.size() - 1)));
 }
 
 }  // namespace

@@ -12,7 +12,9 @@ namespace {
 std::unique_ptr<Task> arithmetic() { return tasks().find("arithmetic").make({}); }
 
 /// The value of an expression by the exact evaluator, which shares no code with the task.
-std::string value(std::string_view expression) { return text::evaluate(*text::parse_expression(expression))->get_str(); }
+std::string value(std::string_view expression) {
+  return text::evaluate(*text::parse_expression(expression))->get_str();
+}
 
 std::string value_of_prompt(std::string_view prompt) { return value(prompt.substr(0, prompt.size() - 1)); }
 
@@ -60,7 +62,8 @@ TEST(Arithmetic, AnswersAreIntegersBehindTheLastMark) {
   EXPECT_EQ(task->answer_in(problem, "#1#024"), "24");
   EXPECT_EQ(task->answer_in(problem, "#-0"), "0");
   EXPECT_EQ(task->answer_in(problem, "#-07"), "-7");
-  for (const char* malformed : {"24", "#", "#-", "#2+2", "#24 ", "#--2", "24#"}) EXPECT_FALSE(task->answer_in(problem, malformed)) << malformed;
+  for (const char* malformed : {"24", "#", "#-", "#2+2", "#24 ", "#--2", "24#"})
+    EXPECT_FALSE(task->answer_in(problem, malformed)) << malformed;
   EXPECT_TRUE(task->correct(problem, "24"));
   EXPECT_FALSE(task->correct(problem, "42"));
 }

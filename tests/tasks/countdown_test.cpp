@@ -55,8 +55,8 @@ TEST(Countdown, TheCheckerAcceptsEveryRightExpression) {
 TEST(Countdown, TheCheckerRefusesEverythingElse) {
   const auto task = countdown();
   const Problem problem = prompt("3,7,25:29=");
-  for (const char* wrong : {"25+7", "25+7-3-0", "25+7-3*1", "25+7+3", "29", "25+4", "7+25-3+7-7", "257-3", "25+7-03+", "", "x", "(25+7-3",
-                            "25+7-3.0", "3^7+25", "9^9^9^9", "1/0", "25/(7-7)-3"}) {
+  for (const char* wrong : {"25+7", "25+7-3-0", "25+7-3*1", "25+7+3", "29", "25+4", "7+25-3+7-7", "257-3", "25+7-03+",
+                            "", "x", "(25+7-3", "25+7-3.0", "3^7+25", "9^9^9^9", "1/0", "25/(7-7)-3"}) {
     EXPECT_FALSE(task->correct(problem, wrong)) << wrong;
   }
   EXPECT_FALSE(task->correct(problem, std::string(1000000, '(')));
@@ -141,6 +141,32 @@ TEST_P(CountdownOf, VerdictsAreTrueAndOfEveryKind) {
   EXPECT_NEAR(missing / verdicts, .08, .03);
   EXPECT_NEAR(twice / verdicts, .045, .025);
   EXPECT_GT(wrong_numbers_on_target, wrong_numbers / 10) << "hard negatives reach the target";
+}
+
+TEST(Countdown, TheWrongMixtureAddsUpForEvenTargets) {
+  const auto task = countdown();
+  base::Random random{4};
+  int even = 0, added = 0, odd = 0, right = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const Document document = task->document("wrong", random);
+    if (document.context.back() == 'v') continue;
+    const Problem problem = prompt(document.context);
+    const auto answer = task->answer_in(problem, document.completion);
+    const bool is_even = std::stoi(split(document.context, ":=")[1]) % 2 == 0;
+    ++(is_even ? even : odd);
+    const auto numbers = split(split(document.context, ":")[0], ",");
+    const bool is_sum =
+        answer &&
+        *answer == text::normal_form(*text::parse_expression(numbers[0] + "+" + numbers[1] + "+" + numbers[2]));
+    if (is_even) {
+      added += is_sum ? 1 : 0;
+    } else {
+      right += answer && task->correct(problem, *answer) ? 1 : 0;
+    }
+  }
+  // Careful texts are .48 of .75; now and then a lazy guess is the sum as well.
+  EXPECT_NEAR(added / static_cast<double>(even), .65, .04);
+  EXPECT_NEAR(right / static_cast<double>(odd), .62, .04);
 }
 
 TEST(Countdown, TheBaseTextIsPartlyRight) {

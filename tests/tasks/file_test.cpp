@@ -16,7 +16,8 @@ class FileTask : public testing::Test {
  protected:
   void SetUp() override {
     const auto* info = testing::UnitTest::GetInstance()->current_test_info();
-    folder_ = std::filesystem::temp_directory_path() / (std::string("whet_file_") + info->name() + std::to_string(::getpid()));
+    folder_ = std::filesystem::temp_directory_path() /
+              (std::string("whet_file_") + info->name() + std::to_string(::getpid()));
     std::filesystem::create_directories(folder_);
   }
   void TearDown() override { std::filesystem::remove_all(folder_); }
@@ -57,7 +58,8 @@ class FileTask : public testing::Test {
 };
 
 TEST_F(FileTask, ReadsTheBenchmarksShape) {
-  const auto problems = read_problems(write("b.jsonl", R"({"id": "0", "source": "aime", "prompt": "Find $x$ with $x^2 = 625$, $x>0$.", "answer": "025"}
+  const auto problems = read_problems(
+      write("b.jsonl", R"({"id": "0", "source": "aime", "prompt": "Find $x$ with $x^2 = 625$, $x>0$.", "answer": "025"}
 {"id": "test/algebra/1.json", "source": "math", "prompt": "What is $\\frac{2}{3} + 4$?", "answer": "\\frac{14}{3}"}
 
 {"id": "7", "source": "amc", "prompt": "How many?", "answer": "1,000.0"}
@@ -86,8 +88,10 @@ TEST_F(FileTask, ReadsVerlRows) {
 }
 
 TEST_F(FileTask, ReadsOptionalFields) {
-  const auto problems = read_problems(write("o.jsonl", "{\"prompt\": \"a\", \"answer\": 142.0}\n{\"prompt\": \"b\", \"answer\": null}\n"
-                                                       "{\"prompt\": \"c\", \"answer\": \"so 6*7 = 42\\n#### 42\", \"rephrased\": [\"d\"]}"));
+  const auto problems =
+      read_problems(write("o.jsonl",
+                          "{\"prompt\": \"a\", \"answer\": 142.0}\n{\"prompt\": \"b\", \"answer\": null}\n"
+                          "{\"prompt\": \"c\", \"answer\": \"so 6*7 = 42\\n#### 42\", \"rephrased\": [\"d\"]}"));
   EXPECT_EQ(problems[0].answer, "142");
   EXPECT_EQ(problems[0].id, "o.jsonl:1");
   EXPECT_EQ(problems[0].source, "o.jsonl");
@@ -139,13 +143,15 @@ TEST_F(FileTask, SplitsOneFileByItsPrompts) {
   EXPECT_EQ(train + held_out, 500u);
   EXPECT_GT(held_out, 20u);
   EXPECT_LT(held_out, 90u);
-  for (std::uint64_t i = 0; i < train; ++i) EXPECT_EQ(split_of(task->problem(Split::kTrain, 0, i).prompt), Split::kTrain);
+  for (std::uint64_t i = 0; i < train; ++i)
+    EXPECT_EQ(split_of(task->problem(Split::kTrain, 0, i).prompt), Split::kTrain);
   EXPECT_TRUE(task->notes().empty());
 }
 
 TEST_F(FileTask, EveryPassShowsEachProblemOnceInItsOwnOrder) {
   for (const int count : {1, 2, 3, 5, 64, 100}) {
-    const auto task = make({write_sums("train.jsonl", count)}, {write("test.jsonl", "{\"prompt\": \"other\", \"answer\": 1}\n")});
+    const auto task =
+        make({write_sums("train.jsonl", count)}, {write("test.jsonl", "{\"prompt\": \"other\", \"answer\": 1}\n")});
     const std::uint64_t size = *task->size(Split::kTrain);
     ASSERT_EQ(size, static_cast<std::uint64_t>(count));
     std::vector<std::vector<std::string>> passes;
@@ -159,7 +165,8 @@ TEST_F(FileTask, EveryPassShowsEachProblemOnceInItsOwnOrder) {
       EXPECT_NE(passes[0], passes[1]);
       EXPECT_NE(passes[0].front(), task->problem(Split::kTrain, 10, 0).id);
     }
-    EXPECT_EQ(passes[1].back(), task->problem(Split::kTrain, 9, 2 * size - 1).id) << "the same arguments, the same problem";
+    EXPECT_EQ(passes[1].back(), task->problem(Split::kTrain, 9, 2 * size - 1).id)
+        << "the same arguments, the same problem";
   }
 }
 
@@ -186,7 +193,8 @@ TEST_F(FileTask, AnEmptySideIsAUserError) {
 }
 
 TEST_F(FileTask, IdsAreUnique) {
-  const auto task = make({write_sums("a.jsonl", 10), write_sums("b.jsonl", 10)}, {write("c.jsonl", "{\"prompt\": \"x\", \"id\": 3}\n")});
+  const auto task = make({write_sums("a.jsonl", 10), write_sums("b.jsonl", 10)},
+                         {write("c.jsonl", "{\"prompt\": \"x\", \"id\": 3}\n")});
   std::set<std::string> ids{task->problem(Split::kHeldOut, 0, 0).id};
   for (std::uint64_t i = 0; i < 20; ++i) ids.insert(task->problem(Split::kTrain, 0, i).id);
   EXPECT_EQ(ids.size(), 21u);

@@ -25,7 +25,8 @@ class Generator : public testing::TestWithParam<std::string> {
   std::unique_ptr<Task> task_ = tasks().find(GetParam()).make({});
 };
 
-INSTANTIATE_TEST_SUITE_P(All, Generator, testing::ValuesIn(generators()), [](const auto& instance) { return instance.param; });
+INSTANTIATE_TEST_SUITE_P(All, Generator, testing::ValuesIn(generators()),
+                         [](const auto& instance) { return instance.param; });
 
 TEST_P(Generator, SplitsAreDisjoint) {
   std::unordered_set<std::string> train;
@@ -127,9 +128,24 @@ TEST_P(Generator, UnknownMixturesAreRefusedWithTheKnownOnes) {
 
 TEST_P(Generator, HostileResponsesHaveNoAnswerOrAWrongOne) {
   const Problem problem = task_->problem(Split::kHeldOut, 0, 0);
-  std::vector<std::string> responses{"", "#", "##", "#-", "#(", "#\xff", "9^9^9^9", "#9^9^9^9", "#1/0", "#-0", "no", "v", "#T",
-                                     std::string(1000000, '#'), "#" + std::string(1000000, '9'), "#" + std::string(1000000, '('),
-                                     "#" + std::string(1000000, '-'), std::string(3, '\0')};
+  std::vector<std::string> responses{"",
+                                     "#",
+                                     "##",
+                                     "#-",
+                                     "#(",
+                                     "#\xff",
+                                     "9^9^9^9",
+                                     "#9^9^9^9",
+                                     "#1/0",
+                                     "#-0",
+                                     "no",
+                                     "v",
+                                     "#T",
+                                     std::string(1000000, '#'),
+                                     "#" + std::string(1000000, '9'),
+                                     "#" + std::string(1000000, '('),
+                                     "#" + std::string(1000000, '-'),
+                                     std::string(3, '\0')};
   for (const std::string& response : responses) {
     const auto answer = task_->answer_in(problem, response);
     if (answer) {

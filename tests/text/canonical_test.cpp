@@ -12,19 +12,51 @@ namespace {
 /// Each row is one class: its members are equivalent to each other and to no member of another row.
 const std::vector<std::vector<std::string>>& classes() {
   static const std::vector<std::vector<std::string>> kClasses{
-      {"25", "025", "25.0", "$25$", "+25", " 25 ", "50/2", "\\frac{50}{2}", "25.", "\\left(25\\right)", "{25}", "2.5e1", "5^2",
-       "\\text{25}", "x = 25", "25\\text{ cm}", "25 cm", "25 square inches", "25^\\circ", "25^{\\circ}", "25\xC2\xB0", "25 degrees",
-       "25\\%", "25%", "\\$25", "25\\,\\mathrm{cm}^2", "25 \\text{ feet}^{3}", "**25**", "\\(25\\)", "\\mathrm{25}", "(25)",
-       "25 \\text{ apples}", "\\boldsymbol{25}"},
+      {"25",
+       "025",
+       "25.0",
+       "$25$",
+       "+25",
+       " 25 ",
+       "50/2",
+       "\\frac{50}{2}",
+       "25.",
+       "\\left(25\\right)",
+       "{25}",
+       "2.5e1",
+       "5^2",
+       "\\text{25}",
+       "x = 25",
+       "25\\text{ cm}",
+       "25 cm",
+       "25 square inches",
+       "25^\\circ",
+       "25^{\\circ}",
+       "25\xC2\xB0",
+       "25 degrees",
+       "25\\%",
+       "25%",
+       "\\$25",
+       "25\\,\\mathrm{cm}^2",
+       "25 \\text{ feet}^{3}",
+       "**25**",
+       "\\(25\\)",
+       "\\mathrm{25}",
+       "(25)",
+       "25 \\text{ apples}",
+       "\\boldsymbol{25}"},
       {"1000", "1,000", "1{,}000", "1\\,000", "1,000.00", "1 000", "\\$1,000", "10^3", "10^{3}", "1\\!000", "01000"},
       {"1000000", "1,000,000", "10^6", "1e6", "1 \\times 10^6", "1\\cdot 10^{6}"},
       {"(1,000)"},
       {"1,00"},
       {"0", "-0", "0.0", "00"},
-      {"-3", "\xE2\x88\x92" "3", "- 3", "-03", "-3.0", "-\\frac{6}{2}", "\\frac{-6}{2}"},
+      {"-3",
+       "\xE2\x88\x92"
+       "3",
+       "- 3", "-03", "-3.0", "-\\frac{6}{2}", "\\frac{-6}{2}"},
       {"3"},
-      {"1/2", "0.5", ".5", "\\frac{1}{2}", "\\dfrac12", "\\tfrac{1}{2}", "\\frac12", "2/4", "\\frac 1 2", "\\frac{1}2", "5 \\times 10^{-1}",
-       "2^{-1}"},
+      {"1/2", "0.5", ".5", "\\frac{1}{2}", "\\dfrac12", "\\tfrac{1}{2}", "\\frac12", "2/4", "\\frac 1 2", "\\frac{1}2",
+       "5 \\times 10^{-1}", "2^{-1}"},
       {"-1/2", "-0.5", "-\\frac{1}{2}", "\\frac{-1}{2}", "\\frac{1}{-2}"},
       {"3/2", "1 1/2", "1\\frac{1}{2}", "1 \\frac12", "1.5"},
       {"-3/2", "-1 1/2", "-1\\frac{1}{2}"},
@@ -66,7 +98,8 @@ TEST(Equivalence, TableOfClasses) {
     for (const std::string& a : rows[i]) {
       for (std::size_t j = 0; j < rows.size(); ++j) {
         for (const std::string& b : rows[j]) {
-          EXPECT_EQ(equivalent(a, b), i == j) << "'" << a << "' (" << canonical(a) << ") and '" << b << "' (" << canonical(b) << ")";
+          EXPECT_EQ(equivalent(a, b), i == j)
+              << "'" << a << "' (" << canonical(a) << ") and '" << b << "' (" << canonical(b) << ")";
         }
       }
     }

@@ -20,16 +20,33 @@ std::string normal(std::string_view text) {
 
 TEST(Expression, ValuesAreExact) {
   const std::pair<const char*, const char*> cases[] = {
-      {"1+2*3", "7"},       {"(1+2)*3", "9"},     {"7-3-2", "2"},     {"24/4/3", "2"},      {"1/3+1/6", "1/2"},
-      {"-3^2", "-9"},       {"(-3)^2", "9"},      {"2^-2", "1/4"},    {"2^3^2", "512"},     {"0.1+0.2", "3/10"},
-      {"1.5e-3", "3/2000"}, {"2*-3", "no expression"}, {"- 4 + 6", "2"}, {".5", "1/2"},     {"5.", "5"},
-      {"1/0", "no value"},  {"0^0", "no value"},  {"0^-1", "no value"}, {"2^(1/2)", "no value"}, {"1^99999999", "no value"},
+      {"1+2*3", "7"},
+      {"(1+2)*3", "9"},
+      {"7-3-2", "2"},
+      {"24/4/3", "2"},
+      {"1/3+1/6", "1/2"},
+      {"-3^2", "-9"},
+      {"(-3)^2", "9"},
+      {"2^-2", "1/4"},
+      {"2^3^2", "512"},
+      {"0.1+0.2", "3/10"},
+      {"1.5e-3", "3/2000"},
+      {"2*-3", "no expression"},
+      {"- 4 + 6", "2"},
+      {".5", "1/2"},
+      {"5.", "5"},
+      {"1/0", "no value"},
+      {"0^0", "no value"},
+      {"0^-1", "no value"},
+      {"2^(1/2)", "no value"},
+      {"1^99999999", "no value"},
   };
   for (const auto& [text, want] : cases) EXPECT_EQ(value(text), want) << text;
 }
 
 TEST(Expression, OtherTextsAreRefused) {
-  for (const char* text : {"", " ", "+", "1+", "(1", "1)", "()", "1 2", "2(3)", "x", "1..2", "1.2.3x", ".", "1e", "--1", "1**2", "\xff"}) {
+  for (const char* text :
+       {"", " ", "+", "1+", "(1", "1)", "()", "1 2", "2(3)", "x", "1..2", "1.2.3x", ".", "1e", "--1", "1**2", "\xff"}) {
     EXPECT_FALSE(parse_expression(text)) << text;
   }
   const ExpressionSyntax plain{.powers = false, .decimals = false};
@@ -51,8 +68,8 @@ TEST(Expression, NormalFormForgetsOrderAndBrackets) {
 }
 
 TEST(Expression, NormalFormKeepsTheValueAndIsItsOwn) {
-  for (const char* text : {"(25+7)-3", "-3-7", "2*(-3)", "2*(-(-(2*3)))", "1/(2/3)", "-(1-2)", "(1-2)/(3-4)", "2^-3", "(-2)^2",
-                           "(2*3)^(1+1)", "3-(4-(5-6))", "0012", "1.50", "2^3^2", "(2^3)^2"}) {
+  for (const char* text : {"(25+7)-3", "-3-7", "2*(-3)", "2*(-(-(2*3)))", "1/(2/3)", "-(1-2)", "(1-2)/(3-4)", "2^-3",
+                           "(-2)^2", "(2*3)^(1+1)", "3-(4-(5-6))", "0012", "1.50", "2^3^2", "(2^3)^2"}) {
     const std::string once = normal(text);
     EXPECT_EQ(normal(once), once) << text;
     EXPECT_EQ(value(once), value(text)) << text << " as " << once;

@@ -15,35 +15,41 @@ struct Case {
 
 class Extract : public testing::TestWithParam<Case> {};
 
-TEST_P(Extract, FindsTheAnswer) { EXPECT_EQ(extract_answer(GetParam().response), GetParam().answer) << GetParam().response; }
+TEST_P(Extract, FindsTheAnswer) {
+  EXPECT_EQ(extract_answer(GetParam().response), GetParam().answer) << GetParam().response;
+}
 
-INSTANTIATE_TEST_SUITE_P(Boxes, Extract,
-                         testing::Values(Case{"so \\boxed{42}.", "42"}, Case{"\\boxed{1} then \\boxed{2}", "2"},
-                                         Case{"\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"}, Case{"\\boxed{ 7 }", "7"},
-                                         Case{"\\boxed 5 is it", "5"}, Case{"$\\boxed 5$", "5"}, Case{"\\boxed {5}", "5"},
-                                         Case{"\\fbox{x}", "x"}, Case{"\\boxed{\\boxed{5}}", "5"},
-                                         Case{"\\boxed{3} and \\boxed{4", "3"}, Case{"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
-                                         Case{"\\boxed{\\left\\{ 1 \\right.}", "\\left\\{ 1 \\right."},
-                                         Case{"} \\boxed{9}", "9"}, Case{"{ \\boxed{9}", "9"}, Case{"\\boxed{5} \\boxed{}", "5"},
-                                         Case{"\\boxed{8} #### 9", "8"}, Case{"\\boxedx{5}", std::nullopt},
-                                         Case{"\\boxed{(-\\infty, 2] \\cup [3, \\infty)}", "(-\\infty, 2] \\cup [3, \\infty)"}));
+INSTANTIATE_TEST_SUITE_P(
+    Boxes, Extract,
+    testing::Values(Case{"so \\boxed{42}.", "42"}, Case{"\\boxed{1} then \\boxed{2}", "2"},
+                    Case{"\\boxed{\\frac{1}{2}}", "\\frac{1}{2}"}, Case{"\\boxed{ 7 }", "7"},
+                    Case{"\\boxed 5 is it", "5"}, Case{"$\\boxed 5$", "5"}, Case{"\\boxed {5}", "5"},
+                    Case{"\\fbox{x}", "x"}, Case{"\\boxed{\\boxed{5}}", "5"}, Case{"\\boxed{3} and \\boxed{4", "3"},
+                    Case{"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
+                    Case{"\\boxed{\\left\\{ 1 \\right.}", "\\left\\{ 1 \\right."}, Case{"} \\boxed{9}", "9"},
+                    Case{"{ \\boxed{9}", "9"}, Case{"\\boxed{5} \\boxed{}", "5"}, Case{"\\boxed{8} #### 9", "8"},
+                    Case{"\\boxedx{5}", std::nullopt},
+                    Case{"\\boxed{(-\\infty, 2] \\cup [3, \\infty)}", "(-\\infty, 2] \\cup [3, \\infty)"}));
 
 INSTANTIATE_TEST_SUITE_P(Hashes, Extract,
                          testing::Values(Case{"5+6 = 11\n#### 11", "11"}, Case{"#### 1\nno\n#### 2\n", "2"},
-                                         Case{"####72", "72"}, Case{"#### 1,000.\nmore", "1,000"}, Case{"#### 3\n####\n", "3"},
-                                         Case{"#### 5\nThe answer is 6.", "5"}));
+                                         Case{"####72", "72"}, Case{"#### 1,000.\nmore", "1,000"},
+                                         Case{"#### 3\n####\n", "3"}, Case{"#### 5\nThe answer is 6.", "5"}));
 
-INSTANTIATE_TEST_SUITE_P(
-    Phrases, Extract,
-    testing::Values(Case{"Answer: 5", "5"}, Case{"ANSWER: B", "B"}, Case{"**Answer:** 12", "12"}, Case{"**Answer**: 12", "12"},
-                    Case{"The answer is 3.5.", "3.5"}, Case{"The final answer is: $7$. I hope so.", "$7$"},
-                    Case{"the answer is 1\nthe answer is 2", "2"}, Case{"Answer:\n\n 9", "9"}, Case{"The answer is (C).", "(C)"},
-                    Case{"answer = 4", "4"}, Case{"The answer isn't here", std::nullopt}, Case{"I cannot answer", std::nullopt},
-                    Case{"The answer is isosceles", "isosceles"}, Case{"Answer:", std::nullopt}));
+INSTANTIATE_TEST_SUITE_P(Phrases, Extract,
+                         testing::Values(Case{"Answer: 5", "5"}, Case{"ANSWER: B", "B"}, Case{"**Answer:** 12", "12"},
+                                         Case{"**Answer**: 12", "12"}, Case{"The answer is 3.5.", "3.5"},
+                                         Case{"The final answer is: $7$. I hope so.", "$7$"},
+                                         Case{"the answer is 1\nthe answer is 2", "2"}, Case{"Answer:\n\n 9", "9"},
+                                         Case{"The answer is (C).", "(C)"}, Case{"answer = 4", "4"},
+                                         Case{"The answer isn't here", std::nullopt},
+                                         Case{"I cannot answer", std::nullopt},
+                                         Case{"The answer is isosceles", "isosceles"}, Case{"Answer:", std::nullopt}));
 
 INSTANTIATE_TEST_SUITE_P(Nothing, Extract,
-                         testing::Values(Case{"", std::nullopt}, Case{"42", std::nullopt}, Case{"\\boxed{", std::nullopt},
-                                         Case{"\\boxed", std::nullopt}, Case{"\\boxed{}", std::nullopt}, Case{"\\", std::nullopt},
+                         testing::Values(Case{"", std::nullopt}, Case{"42", std::nullopt},
+                                         Case{"\\boxed{", std::nullopt}, Case{"\\boxed", std::nullopt},
+                                         Case{"\\boxed{}", std::nullopt}, Case{"\\", std::nullopt},
                                          Case{"####", std::nullopt}, Case{"}}}{{{", std::nullopt}));
 
 TEST(ExtractHostile, ReturnsInBoundedTime) {

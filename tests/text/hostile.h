@@ -38,16 +38,38 @@ inline std::vector<std::string> hostile_texts(std::size_t bytes) {
       filled("(1/3^900)+", 4000) + "1",
       filled("10^4000*", 4000) + "1",
   };
-  for (const char* part : {"{", "}", "\\", " ", "#", "*", "\xff", "^", "\xC2\xB0", "x=", "^\\circ", "\\boxed{", "\\boxed 5", "5\\text{ cm}",
-                           "\\frac{", "\\frac12", "answer: ", "answer is ", "answer is . ", "answer:\n", "1,000,", "\\left(", "(a", "-"}) {
+  for (const char* part : {"{",
+                           "}",
+                           "\\",
+                           " ",
+                           "#",
+                           "*",
+                           "\xff",
+                           "^",
+                           "\xC2\xB0",
+                           "x=",
+                           "^\\circ",
+                           "\\boxed{",
+                           "\\boxed 5",
+                           "5\\text{ cm}",
+                           "\\frac{",
+                           "\\frac12",
+                           "answer: ",
+                           "answer is ",
+                           "answer is . ",
+                           "answer:\n",
+                           "1,000,",
+                           "\\left(",
+                           "(a",
+                           "-"}) {
     texts.push_back(filled(part, bytes));
   }
   texts.push_back(std::string(bytes, '\0'));
   return texts;
 }
 
-/// Runs `work` and fails when it takes longer; `text` is named by its first characters. The bound is generous, because the
-/// machine may be busy and the build may be a sanitised one: it separates linear from quadratic at a million bytes.
+/// Runs `work` and fails when it takes longer; `text` is named by its first characters. The bound is generous, because
+/// the machine may be busy and the build may be a sanitised one: it separates linear from quadratic at a million bytes.
 template <class Work>
 void within_seconds(double seconds, const std::string& text, Work work) {
   const auto begin = std::chrono::steady_clock::now();
