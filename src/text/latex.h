@@ -8,7 +8,7 @@ namespace whet::text {
 
 /// A plainer text of the same answer: dollars, \left and \right, spacing commands, font sizes and degree signs go; text
 /// boxes and font wrappers are all spelt \text; \dfrac and \tfrac become \frac, and a fraction's arguments get braces;
-/// \cdot and \times become '*', Unicode's minus sign becomes '-', and runs of blanks become one. Units and words are left
+/// \cdot and \times become '*', Unicode's minus becomes '-', and runs of blanks become one. Units and words are left
 /// for canonical(). Linear in the length of the input; any bytes are allowed.
 std::string plain_latex(std::string_view text);
 
