@@ -157,6 +157,41 @@ TEST(RunWriter, ResumesToTheBytesOfAnUninterruptedRun) {
   }
 }
 
+// The same with a real kill, at moments nobody chose: in the middle of a write, a rename, a sync or a removal.
+TEST(RunWriter, ResumesAfterARealKill) {
+  const TempFolder temp;
+  constexpr std::int64_t kSteps = 60;
+  {
+    RunWriter writer = RunWriter::create(temp.path() / "whole", kConfig, kManifest);
+    train(writer, 0, kSteps);
+    writer.finish(Json{{"steps", kSteps}});
+  }
+  const auto want = files_of(temp.path() / "whole");
+  int killed = 0;
+  for (int attempt = 0; attempt < 12; ++attempt) {
+    const fs::path folder = temp.path() / ("killed-" + std::to_string(attempt));
+    SCOPED_TRACE(folder);
+    { RunWriter writer = RunWriter::create(folder, kConfig, kManifest); }
+    const pid_t child = ::fork();
+    if (child == 0) {
+      Resumed run = RunWriter::resume(folder);
+      train(run.writer, 0, kSteps);
+      ::_exit(0);
+    }
+    ::usleep(static_cast<useconds_t>(3000 + 7919 * attempt));
+    ::kill(child, SIGKILL);
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    killed += WIFSIGNALED(status);
+    Resumed resumed = RunWriter::resume(folder);
+    train(resumed.writer, resumed.step + 1, kSteps);
+    resumed.writer.finish(Json{{"steps", kSteps}});
+    EXPECT_EQ(files_of(folder), want);
+    EXPECT_EQ(fs::file_size(folder / kEventsFile), fs::file_size(temp.path() / "whole" / kEventsFile));
+  }
+  EXPECT_GT(killed, 0) << "every child was done before it was killed: nothing was tested";
+}
+
 TEST(RunWriter, RefusesToResumeWhatIsNoRunOrIsFinishedOrIsBeingWritten) {
   const TempFolder temp;
   EXPECT_THAT(message_of<base::UserError>([&] { RunWriter::resume(temp.path() / "absent"); }),

@@ -70,6 +70,24 @@ TEST(EventFile, StopsAtADamagedRecord) {
   EXPECT_EQ(event_bytes_through(path, 2), after_first);
 }
 
+TEST(EventFile, BelievesNoByteOfADamagedFile) {
+  const TempFolder folder;
+  const auto path = folder.path() / "events";
+  {
+    EventFile file(path);
+    for (const int step : {1, 2, 3}) file.append(step, scalars(static_cast<float>(step)));
+  }
+  const std::string good = base::read_file(path);
+  for (std::size_t i = 0; i < good.size(); ++i) {
+    for (const int bit : {0, 3, 7}) {
+      std::string bad = good;
+      bad[i] = static_cast<char>(bad[i] ^ 1 << bit);
+      base::write_file(path, bad);
+      ASSERT_LE(event_bytes_through(path, 3), i) << "byte " << i << ", bit " << bit;
+    }
+  }
+}
+
 TEST(EventFile, WritesNothingForAStepWithoutNumbers) {
   const TempFolder folder;
   const auto path = folder.path() / "events";
