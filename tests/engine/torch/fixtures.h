@@ -1,0 +1,97 @@
+// Small odd-shaped models, random groups, and comparisons that say where two tensors part.
+#pragma once
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+#include <cstring>
+#include <memory>
+#include <vector>
+
+#include "base/random.h"
+#include "engine/torch/decoder.h"
+#include "engine/torch/packing.h"
+#include "engine/torch/torch_model.h"
+
+namespace whet::engine {
+
+/// Nothing here is a multiple of 16, and several queries share a key.
+inline ModelConfig odd_config(std::int64_t query_heads = 4, std::int64_t key_heads = 2, std::int64_t width = 12,
+                              bool tied = false) {
+  ModelConfig config;
+  config.vocab_size = 37;
+  config.hidden_size = 26;
+  config.intermediate_size = 35;
+  config.num_hidden_layers = 2;
+  config.num_attention_heads = query_heads;
+  config.num_key_value_heads = key_heads;
+  config.head_dim = width;
+  config.max_position_embeddings = 96;
+  config.rms_norm_eps = 1e-5;
+  config.initializer_range = 0.25;  // far from uniform, so that a mistake shows
+  config.tie_word_embeddings = tied;
+  config.eos_token_ids = {0};
+  return config;
+}
+
+inline std::shared_ptr<Decoder> random_decoder(const ModelConfig& config, at::ScalarType dtype, std::uint64_t seed = 1) {
+  auto decoder = std::make_shared<Decoder>(config, dtype);
+  decoder->initialize(seed);
+  at::manual_seed(seed);
+  for (const auto& entry : decoder->named_weights()) {
+    if (entry.window.dim() == 1) entry.window.add_(0.3 * at::randn(entry.window.sizes(), at::kDouble));
+  }
+  return decoder;
+}
+
+inline std::vector<TokenId> random_tokens(base::Random& random, std::int64_t length, std::int64_t vocabulary) {
+  std::vector<TokenId> tokens;
+  for (std::int64_t i = 0; i < length; ++i) {
+    tokens.push_back(static_cast<TokenId>(random.below(static_cast<std::uint64_t>(vocabulary))));
+  }
+  return tokens;
+}
+
+/// A group with a prompt and responses of the given lengths.
+inline SharedPromptBatch random_group(base::Random& random, std::int64_t prompt, const std::vector<std::int64_t>& responses,
+                                      std::int64_t vocabulary) {
+  SharedPromptBatch group{random_tokens(random, prompt, vocabulary), {}};
+  for (const std::int64_t length : responses) group.responses.push_back(random_tokens(random, length, vocabulary));
+  return group;
+}
+
+/// Groups in which each case occurs: responses of one token (no row of their own), a prompt longer than its responses and
+/// shorter, many responses, a group of one.
+inline std::vector<SharedPromptBatch> varied_groups(std::uint64_t seed, std::int64_t vocabulary) {
+  base::Random random{seed};
+  return {random_group(random, 19, {1, 2, 5, 1, 17}, vocabulary), random_group(random, 1, {9, 1, 23}, vocabulary),
+          random_group(random, 33, {1}, vocabulary),
+          random_group(random, 4, {3, 8, 2, 1, 6, 7, 4, 4, 11, 2, 3, 30, 1, 5, 2, 16}, vocabulary)};
+}
+
+/// Largest difference, relative to the largest magnitude of `wanted`.
+inline double relative_difference(const at::Tensor& got, const at::Tensor& wanted) {
+  const at::Tensor g = got.detach().to(at::kDouble), w = wanted.detach().to(at::kDouble);
+  return ((g - w).abs().max() / w.abs().max().clamp_min(1e-30)).item<double>();
+}
+
+inline void expect_close(const at::Tensor& got, const at::Tensor& wanted, double tolerance, const std::string& what) {
+  ASSERT_EQ(got.sizes(), wanted.sizes()) << what;
+  EXPECT_LE(relative_difference(got, wanted), tolerance) << what;
+}
+
+inline bool same_bytes(const at::Tensor& a, const at::Tensor& b) {
+  return a.nbytes() == b.nbytes() && std::memcmp(a.const_data_ptr(), b.const_data_ptr(), a.nbytes()) == 0;
+}
+
+/// Puts the number of threads back when a test ends.
+class ThreadCount {
+ public:
+  explicit ThreadCount(int threads) : before_(at::get_num_threads()) { at::set_num_threads(threads); }
+  ~ThreadCount() { at::set_num_threads(before_); }
+
+ private:
+  int before_;
+};
+
+}  // namespace whet::engine

@@ -1,0 +1,265 @@
+// Each autograd function in double: its value against the plain reference, its gradient against the reference's autograd
+// and against finite differences.
+#include "engine/torch/functions.h"
+
+#include "tests/engine/torch/fixtures.h"
+#include "tests/engine/torch/reference.h"
+
+namespace whet::engine {
+namespace {
+
+using Values = std::vector<at::Tensor>;
+using Operation = std::function<at::Tensor(const Values&)>;
+
+Values leaves(const Values& inputs) {
+  Values result;
+  for (const at::Tensor& input : inputs) result.push_back(input.detach().clone().requires_grad_(true));
+  return result;
+}
+
+at::Tensor random_values(at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble); }
+
+/// Compares `operation` with `plain` at `inputs`: value, gradient, and central differences in every coordinate.
+void expect_same_function(const Operation& operation, const Operation& plain, const Values& inputs) {
+  const Values ours = leaves(inputs), theirs = leaves(inputs);
+  const at::Tensor got = operation(ours), wanted = plain(theirs);
+  expect_close(got, wanted, 1e-13, "value");
+  const at::Tensor direction = random_values(got.sizes());
+  (got * direction).sum().backward();
+  (wanted * direction).sum().backward();
+  const torch::NoGradGuard no_grad;
+  constexpr double kStep = 1e-5;
+  for (std::size_t k = 0; k < inputs.size(); ++k) {
+    const std::string what = fmt::format("gradient of input {}", k);
+    expect_close(ours[k].grad(), theirs[k].grad(), 1e-12, what);
+    Values moved;
+    for (const at::Tensor& input : inputs) moved.push_back(input.clone());
+    at::Tensor differences = at::empty_like(inputs[k]);
+    double* coordinate = moved[k].data_ptr<double>();
+    for (std::int64_t i = 0; i < inputs[k].numel(); ++i) {
+      const double at_rest = coordinate[i];
+      coordinate[i] = at_rest + kStep;
+      const double above = (operation(moved) * direction).sum().item<double>();
+      coordinate[i] = at_rest - kStep;
+      const double below = (operation(moved) * direction).sum().item<double>();
+      coordinate[i] = at_rest;
+      differences.data_ptr<double>()[i] = (above - below) / (2 * kStep);
+    }
+    expect_close(ours[k].grad(), differences, 1e-7, what + " by finite differences");
+  }
+}
+
+TEST(RmsNormFunction, IsTheReferenceWithItsGradient) {
+  for (const auto& [rows, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {3, 12}, {7, 20}, {5, 37}}) {
+    at::manual_seed(rows * 100 + width);
+    expect_same_function([](const Values& in) { return rms_norm(in[0], in[1], 1e-5); },
+                         [](const Values& in) { return reference::rms_norm(in[0], in[1], 1e-5); },
+                         {random_values({rows, width}), random_values({width})});
+  }
+}
+
+TEST(RmsNormFunction, SumsItsWeightsGradientOverManyBlocksOfRows) {
+  at::manual_seed(5);
+  const std::int64_t rows = 20000;  // several tasks
+  const Values inputs = {random_values({rows, 20}), random_values({20})};
+  const Values ours = leaves(inputs), theirs = leaves(inputs);
+  const at::Tensor direction = random_values({rows, 20});
+  (rms_norm(ours[0], ours[1], 1e-6) * direction).sum().backward();
+  (reference::rms_norm(theirs[0], theirs[1], 1e-6) * direction).sum().backward();
+  expect_close(ours[0].grad(), theirs[0].grad(), 1e-12, "rows");
+  expect_close(ours[1].grad(), theirs[1].grad(), 1e-12, "weight");
+}
+
+TEST(SwiGluFunction, IsTheReferenceWithItsGradient) {
+  for (const auto& [rows, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 1}, {4, 35}, {9, 16}}) {
+    at::manual_seed(rows * 100 + width);
+    expect_same_function([](const Values& in) { return swiglu(in[0]); },
+                         [width](const Values& in) {
+                           return reference::swiglu(in[0].narrow(1, 0, width), in[0].narrow(1, width, width));
+                         },
+                         {3 * random_values({rows, 2 * width})});
+  }
+}
+
+TEST(SwiGluFunction, StaysFiniteForLargeInputs) {
+  const at::Tensor input = at::tensor(std::vector<double>{1000, -1000, 80, -80, 2, 3, 5, 7}, at::kDouble);
+  for (const at::ScalarType dtype : {at::kDouble, at::kFloat}) {
+    const at::Tensor row = input.to(dtype).view({1, 8}).requires_grad_(true);
+    const at::Tensor h = swiglu(row);
+    h.sum().backward();
+    EXPECT_TRUE(at::isfinite(h).all().item<bool>());
+    EXPECT_TRUE(at::isfinite(row.grad()).all().item<bool>());
+    EXPECT_FLOAT_EQ(h[0][0].item<float>(), 2000);
+    EXPECT_FLOAT_EQ(h[0][1].item<float>(), 0);
+  }
+}
+
+struct Shape {
+  std::int64_t query_heads, key_heads, width;
+};
+class HeadsTest : public testing::TestWithParam<Shape> {
+ protected:
+  kernels::HeadShape shape() const { return {GetParam().query_heads, GetParam().key_heads, GetParam().width}; }
+};
+
+/// Rows [begin, begin + length) of packed heads as [heads, length, W].
+at::Tensor take_heads(const at::Tensor& packed, std::int64_t begin, std::int64_t length, std::int64_t first_head,
+                      std::int64_t heads, std::int64_t width) {
+  return packed.narrow(0, begin, length).narrow(1, first_head * width, heads * width).reshape({length, heads, width}).transpose(0, 1);
+}
+
+TEST_P(HeadsTest, PrepareHeadsIsTheReferenceWithItsGradient) {
+  const kernels::HeadShape s = shape();
+  at::manual_seed(11);
+  PackedBatch batch;
+  batch.positions = {0, 1, 2, 5, 3, 40, 1};
+  batch.ids.resize(batch.positions.size());
+  const RotaryTable table = rotary_table(41, s.width, 10000.0, at::kDouble);
+  const auto rows = batch.rows();
+  const auto plain = [&](const Values& in) {
+    const at::Tensor positions = at::tensor(batch.positions);
+    const at::Tensor cosine = table.cosine.index_select(0, positions), sine = table.sine.index_select(0, positions);
+    const at::Tensor q = take_heads(in[0], 0, rows, 0, s.query_heads, s.width);
+    const at::Tensor k = take_heads(in[0], 0, rows, s.query_heads, s.key_heads, s.width);
+    const auto turned = [&](const at::Tensor& x, const at::Tensor& weight) {
+      return reference::rotate(reference::rms_norm(x, weight, 1e-5), cosine, sine).transpose(0, 1).reshape({rows, -1});
+    };
+    const at::Tensor v = in[0].narrow(1, s.query_width() + s.key_width(), s.key_width());
+    return at::cat({turned(q, in[1]), turned(k, in[2]), v}, 1);
+  };
+  expect_same_function([&](const Values& in) { return prepare_heads(in[0], in[1], in[2], batch, table, s, 1e-5); }, plain,
+                       {random_values({rows, s.qkv_width()}), random_values({s.width}), random_values({s.width})});
+}
+
+/// Attention by segments as written in packing.h, with dense masked products.
+at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape s) {
+  std::vector<at::Tensor> rows;
+  for (const Segment& segment : batch.segments) {
+    const auto keys = [&](std::int64_t first_head) {
+      const at::Tensor own = take_heads(prepared, segment.begin, segment.length, first_head, s.key_heads, s.width);
+      if (segment.prefix_length == 0) return own;
+      return at::cat({take_heads(prepared, segment.prefix_begin, segment.prefix_length, first_head, s.key_heads, s.width), own}, 1);
+    };
+    const at::Tensor q = take_heads(prepared, segment.begin, segment.length, 0, s.query_heads, s.width);
+    const at::Tensor out = reference::attention(q, keys(s.query_heads), keys(s.query_heads + s.key_heads), segment.prefix_length + 1);
+    rows.push_back(out.transpose(0, 1).reshape({segment.length, -1}));
+  }
+  return at::cat(rows);
+}
+
+TEST_P(HeadsTest, AttentionOverSharedPromptsIsTheReferenceWithItsGradient) {
+  base::Random random{3};
+  // Rows of responses are one fewer than their tokens: segments of 1, of 4 (a full block), of 6; prompts of 1, 7 and 18.
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 7, {2, 5, 1, 7, 2}, 37), random_group(random, 1, {4}, 37),
+                                                 random_group(random, 18, {2, 3}, 37)};
+  const auto batches = pack(groups, 1 << 20, 37);
+  ASSERT_EQ(batches.size(), 1u);
+  at::manual_seed(12);
+  expect_same_function([&](const Values& in) { return attention(in[0], batches[0], shape()); },
+                       [&](const Values& in) { return plain_attention(in[0], batches[0], shape()); },
+                       {random_values({batches[0].rows(), shape().qkv_width()})});
+}
+
+TEST_P(HeadsTest, AttentionOfManyLongResponsesMatchesInDoubleAndInFloat) {
+  base::Random random{4};
+  std::vector<SharedPromptBatch> groups;
+  for (const std::int64_t prompt : {70, 3, 1}) {
+    std::vector<std::int64_t> lengths;
+    for (int i = 0; i < 12; ++i) lengths.push_back(random.between(1, 50));
+    groups.push_back(random_group(random, prompt, lengths, 37));
+  }
+  const auto batches = pack(groups, 1 << 20, 37);
+  at::manual_seed(13);
+  const at::Tensor input = 2 * random_values({batches[0].rows(), shape().qkv_width()});
+  const at::Tensor direction = random_values({batches[0].rows(), shape().query_width()});
+  const at::Tensor plain_input = input.clone().requires_grad_(true);
+  const at::Tensor wanted = plain_attention(plain_input, batches[0], shape());
+  (wanted * direction).sum().backward();
+  for (const auto& [dtype, tolerance] : std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 5e-6}}) {
+    const at::Tensor ours = input.to(dtype, false, /*copy=*/true).requires_grad_(true);
+    const at::Tensor got = attention(ours, batches[0], shape());
+    expect_close(got, wanted, tolerance, "value");
+    (got * direction.to(dtype)).sum().backward();
+    expect_close(ours.grad(), plain_input.grad(), tolerance, "gradient");
+  }
+}
+
+TEST_P(HeadsTest, AttentionDoesNotRememberTheLastBatch) {
+  base::Random random{5};
+  const std::vector<SharedPromptBatch> large = {random_group(random, 60, {40, 33, 50}, 37)};
+  const std::vector<SharedPromptBatch> small = {random_group(random, 5, {6, 2, 9}, 37)};
+  const auto big = pack(large, 1 << 20, 37), little = pack(small, 1 << 20, 37);
+  at::manual_seed(14);
+  const at::Tensor input = random_values({little[0].rows(), shape().qkv_width()}).to(at::kFloat);
+  const at::Tensor loud = 50 * random_values({big[0].rows(), shape().qkv_width()}).to(at::kFloat);
+  const auto run = [&](const at::Tensor& values, const PackedBatch& batch) {
+    const at::Tensor leaf = values.clone().requires_grad_(true);
+    const at::Tensor out = attention(leaf, batch, shape());
+    out.pow(2).sum().backward();
+    return std::make_pair(out.detach(), leaf.grad());
+  };
+  const auto fresh = run(input, little[0]);
+  run(loud, big[0]);
+  const auto after = run(input, little[0]);
+  EXPECT_TRUE(same_bytes(fresh.first, after.first));
+  EXPECT_TRUE(same_bytes(fresh.second, after.second));
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, HeadsTest,
+                         testing::Values(Shape{4, 2, 12}, Shape{3, 1, 20}, Shape{4, 4, 16}, Shape{2, 2, 2}, Shape{6, 2, 34}),
+                         [](const auto& one) {
+                           return fmt::format("Queries{}Keys{}Width{}", one.param.query_heads, one.param.key_heads,
+                                              one.param.width);
+                         });
+
+TEST(TargetLogprobsFunction, IsTheReferenceWithItsGradient) {
+  base::Random random{6};
+  // The first tokens of all responses of a group share one row, which may have the same target twice.
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {2, 1, 4, 1, 1}, 5), random_group(random, 2, {3}, 5)};
+  const auto batches = pack(groups, 1 << 20, 5);
+  const PackedBatch& batch = batches[0];
+  for (const double temperature : {0.5, 1.0, 1.7}) {
+    at::manual_seed(15);
+    const auto plain = [&](const Values& in) {
+      const at::Tensor all = (at::matmul(in[0], in[1].t()) / temperature).log_softmax(-1);
+      return all.index_select(0, at::tensor(batch.target_heads)).gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
+    };
+    const auto rows = static_cast<std::int64_t>(batch.head_rows.size());
+    expect_same_function([&](const Values& in) { return target_logprobs(in[0], in[1], batch, temperature); }, plain,
+                         {random_values({rows, 13}), random_values({37, 13})});
+  }
+}
+
+TEST(TargetLogprobsFunction, ComputesALargeVocabularyInPieces) {
+  base::Random random{7};
+  const std::int64_t vocabulary = 151936;  // 110 rows at once
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {90, 1, 60, 80}, vocabulary)};
+  const auto batches = pack(groups, 1 << 20, vocabulary);
+  const PackedBatch& batch = batches[0];
+  at::manual_seed(16);
+  const at::Tensor hidden = random_values({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = random_values({vocabulary, 4});
+  const at::Tensor direction = random_values({static_cast<std::int64_t>(batch.target_ids.size())});
+  const at::Tensor h = hidden.clone().requires_grad_(true), w = weight.clone().requires_grad_(true);
+  const at::Tensor wanted = at::matmul(h, w.t()).log_softmax(-1)
+                                .index_select(0, at::tensor(batch.target_heads))
+                                .gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
+  (wanted * direction).sum().backward();
+  for (const auto& [dtype, tolerance] : std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 2e-6}}) {
+    const at::Tensor oh = hidden.to(dtype, false, true).requires_grad_(true), ow = weight.to(dtype, false, true).requires_grad_(true);
+    const at::Tensor got = target_logprobs(oh, ow, batch, 1.0);
+    expect_close(got, wanted, tolerance, "value");
+    (got * direction.to(dtype)).sum().backward();
+    expect_close(oh.grad(), h.grad(), tolerance, "hidden");
+    expect_close(ow.grad(), w.grad(), tolerance, "weight");
+  }
+}
+
+TEST(RotaryTable, IsTheExactTableToFloatPrecision) {
+  const RotaryTable table = rotary_table(64, 20, 1e6, at::kDouble);
+  const RotaryTable exact = reference::exact_rotary_table(64, 20, 1e6);
+  expect_close(table.cosine, exact.cosine, 64 * 1.2e-7, "cosine");  // an angle of 63 has a rounding error of 4e-6
+  expect_close(table.sine, exact.sine, 64 * 1.2e-7, "sine");
+}
+
+}  // namespace
+}  // namespace whet::engine
