@@ -17,7 +17,7 @@ using base::user_error;
 struct Family {
   std::string_view architecture;
   std::string_view model_type;
-  std::int64_t default_head_dim;      ///< where the file names none; 0: hidden_size / num_attention_heads
+  std::int64_t default_head_dim;  ///< where the file names none; 0: hidden_size / num_attention_heads
   bool default_tie_word_embeddings;
 };
 
@@ -124,9 +124,10 @@ class Fields {
  private:
   std::int64_t checked_integer(const Json& value, const char* name, std::int64_t low, std::int64_t high) const {
     // A number past 2^63 is stored unsigned and would wrap.
-    const bool fits = value.is_number_integer() &&
-                      !(value.is_number_unsigned() && value.get<std::uint64_t>() >
-                                                          static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+    const bool fits =
+        value.is_number_integer() &&
+        !(value.is_number_unsigned() &&
+          value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
     if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high) {
       user_error(file_, "{} = {}, want a whole number {}..{}", name, base::to_json_line(value), low, high);
     }

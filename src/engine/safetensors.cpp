@@ -147,8 +147,8 @@ Entry read_entry(const std::string& name, const Json& line, std::uint64_t availa
   entry.end = *natural(offsets[1]);
   if (entry.begin > entry.end) user_error(file, "tensor '{}': data_offsets {} run backwards", name, offsets_text);
   if (entry.end > available) {
-    user_error(file, "tensor '{}': data_offsets {} reach past the {} bytes of data (file cut short?)", name, offsets_text,
-               available);
+    user_error(file, "tensor '{}': data_offsets {} reach past the {} bytes of data (file cut short?)", name,
+               offsets_text, available);
   }
   const std::optional<std::uint64_t> wanted = byte_size(entry.view.shape, entry.view.dtype);
   if (!wanted) user_error(file, "tensor '{}': shape {} has too many elements", name, shape.dump());
@@ -244,7 +244,8 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
     return;
   }
   if (!stands(index_path)) {
-    user_error(folder.string(), "no model.safetensors and no model.safetensors.index.json, want the weights of a model");
+    user_error(folder.string(),
+               "no model.safetensors and no model.safetensors.index.json, want the weights of a model");
   }
   const Json index = parse_object(base::read_file(index_path), "index", index_path.string());
   if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
@@ -265,7 +266,8 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
       place->second = files_.back().get();
     }
     const TensorView* view = place->second->find(name);
-    if (view == nullptr) user_error((folder / place->first).string(), "tensor '{}' is missing, the index lists it", name);
+    if (view == nullptr)
+      user_error((folder / place->first).string(), "tensor '{}' is missing, the index lists it", name);
     tensors_.emplace(name, view);
   }
 }
@@ -299,11 +301,12 @@ void write_safetensors(const fs::path& path, std::span<const NamedTensor> tensor
   std::uint64_t begin = 0;
   for (const NamedTensor* tensor : order) {
     if (byte_size(tensor->shape, tensor->dtype) != tensor->bytes.size()) {
-      throw std::logic_error(fmt::format("tensor '{}' has {} bytes, which do not fit its shape", tensor->name,
-                                         tensor->bytes.size()));
+      throw std::logic_error(
+          fmt::format("tensor '{}' has {} bytes, which do not fit its shape", tensor->name, tensor->bytes.size()));
     }
     const std::uint64_t end = begin + tensor->bytes.size();
-    const base::Json line = {{"dtype", facts(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
+    const base::Json line = {
+        {"dtype", facts(tensor->dtype).name}, {"shape", tensor->shape}, {"data_offsets", {begin, end}}};
     if (tensor->name == "__metadata__" || header.contains(tensor->name)) {
       throw std::logic_error(fmt::format("tensor name '{}' is used twice or reserved", tensor->name));
     }

@@ -82,8 +82,8 @@ struct NamedTensor {
 
 /// Writes a file whole or not at all. Tensors are laid out widest element first and then by name, and the header is
 /// padded with spaces to a multiple of 8 bytes, so that every tensor is aligned to its element and the bytes are those
-/// of the format's own library. RunError when the disk refuses; std::logic_error for a tensor whose bytes do not fit its
-/// shape, or a name used twice.
+/// of the format's own library. RunError when the disk refuses; std::logic_error for a tensor whose bytes do not fit
+/// its shape, or a name used twice.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
 

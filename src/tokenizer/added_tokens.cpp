@@ -41,7 +41,8 @@ const AddedToken* AddedTokenSearch::longest_at(std::string_view text) const {
   return nullptr;
 }
 
-void AddedTokenSearch::run(std::string_view text, MatchScratch& scratch, const std::function<void(std::int32_t)>& on_token,
+void AddedTokenSearch::run(std::string_view text, MatchScratch& scratch,
+                           const std::function<void(std::int32_t)>& on_token,
                            const std::function<void(std::string_view)>& on_text) const {
   const auto is_space = [&](std::string_view c) { return space_.find(c, 0, scratch).has_value(); };
   const auto is_word = [&](std::string_view c) { return word_.find(c, 0, scratch).has_value(); };

@@ -34,7 +34,7 @@ class AddedTokenSearch {
  private:
   const AddedToken* longest_at(std::string_view text) const;
 
-  std::vector<AddedToken> tokens_;                             ///< by first byte, longest first
+  std::vector<AddedToken> tokens_;                                            ///< by first byte, longest first
   std::array<std::pair<std::uint32_t, std::uint32_t>, 256> starting_with_{};  ///< range of tokens_ for a first byte
   Pattern space_, word_;  ///< one character of white space; of a word
 };

@@ -79,7 +79,8 @@ Bpe::Bpe(const json& model, const std::string& where) {
     if (value != nullptr && *value != "") user_error(where, "{} = {} is not supported, want null", name, value->dump());
   }
   const json* dropout = optional_field(model, "dropout");
-  if (dropout != nullptr && *dropout != 0.0) user_error(where, "dropout = {} is not supported, want null", dropout->dump());
+  if (dropout != nullptr && *dropout != 0.0)
+    user_error(where, "dropout = {} is not supported, want null", dropout->dump());
 
   read_vocabulary(model, where);
   read_merges(model, where);
@@ -95,7 +96,8 @@ Bpe::Bpe(const json& model, const std::string& where) {
     }
   }
   // With a token for every byte nothing is ever unknown, and what to do then does not matter.
-  if (!all_bytes && flag(model, "byte_fallback", false, where)) user_error(where, "byte_fallback = true is not supported");
+  if (!all_bytes && flag(model, "byte_fallback", false, where))
+    user_error(where, "byte_fallback = true is not supported");
   const json* unknown = optional_field(model, "unk_token");
   if (!all_bytes && unknown != nullptr) user_error(where, "unk_token = {} is not supported", unknown->dump());
   if (flag(model, "ignore_merges", false, where)) {

@@ -30,9 +30,9 @@ class WordCache {
   static constexpr std::size_t kMostBytes = 1 << 20;
   struct Slot {
     std::uint64_t hash = 0;
-    std::uint32_t text = 0;   ///< offset into text_
-    std::uint32_t ids = 0;    ///< offset into ids_
-    std::uint16_t length = 0; ///< of the word; 0: empty slot
+    std::uint32_t text = 0;    ///< offset into text_
+    std::uint32_t ids = 0;     ///< offset into ids_
+    std::uint16_t length = 0;  ///< of the word; 0: empty slot
     std::uint16_t count = 0;
   };
   std::vector<Slot> slots_;

@@ -46,7 +46,8 @@ std::optional<std::string> unspell(std::string_view token) {
   std::string result;
   while (!token.empty()) {
     const Utf8Char character = first_utf8(token);
-    if (character.length == 0 || character.code >= t.byte_of.size() || t.byte_of[character.code] < 0) return std::nullopt;
+    if (character.length == 0 || character.code >= t.byte_of.size() || t.byte_of[character.code] < 0)
+      return std::nullopt;
     result += static_cast<char>(t.byte_of[character.code]);
     token.remove_prefix(character.length);
   }

@@ -19,12 +19,14 @@ void write_character_tokenizer(const std::filesystem::path& folder, std::string_
     if (!seen.insert(c).second) base::user_error("alphabet", "'{}' appears twice", c);
     vocabulary[spelling_of(static_cast<std::uint8_t>(c))] = vocabulary.size();
   }
-  if (vocabulary.size() != alphabet.size() + 1) base::user_error("alphabet", "it contains the end token '{}'", end_token);
+  if (vocabulary.size() != alphabet.size() + 1)
+    base::user_error("alphabet", "it contains the end token '{}'", end_token);
 
   const Json added = {{"id", 0},         {"content", end_token}, {"single_word", false}, {"lstrip", false},
                       {"rstrip", false}, {"normalized", false},  {"special", true}};
   // Without a pattern the whole text is one word, which changes nothing when there are no merges.
-  const Json byte_level = {{"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
+  const Json byte_level = {
+      {"type", "ByteLevel"}, {"add_prefix_space", false}, {"trim_offsets", true}, {"use_regex", false}};
   const Json tokenizer = {
       {"version", "1.0"},
       {"truncation", nullptr},

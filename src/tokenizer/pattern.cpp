@@ -77,11 +77,21 @@ class Translator {
   void escape() {
     const char c = peek(1);
     switch (c) {
-      case 's': return set(kSpace, false);
-      case 'S': return set(kSpace, true);
-      case 'w': return set(kWord, false);
-      case 'W': return set(kWord, true);
-      case 'd': case 'D': case 'r': case 'n': case 't': case 'f': case 'v':
+      case 's':
+        return set(kSpace, false);
+      case 'S':
+        return set(kSpace, true);
+      case 'w':
+        return set(kWord, false);
+      case 'W':
+        return set(kWord, true);
+      case 'd':
+      case 'D':
+      case 'r':
+      case 'n':
+      case 't':
+      case 'f':
+      case 'v':
         // \v is one character to Oniguruma and a class to PCRE2.
         if (c == 'v') {
           out_ += "\\x{b}";
@@ -89,10 +99,15 @@ class Translator {
           return;
         }
         return copy(2);
-      case 'p': case 'P': return property();
-      case 'u': return code_point(2, 4);
-      case 'x': return peek(2) == '{' ? braced_code_point() : code_point(2, 2);
-      default: break;
+      case 'p':
+      case 'P':
+        return property();
+      case 'u':
+        return code_point(2, 4);
+      case 'x':
+        return peek(2) == '{' ? braced_code_point() : code_point(2, 2);
+      default:
+        break;
     }
     const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\0';
     if (is_word) refuse(regex_.substr(at_, 2));

@@ -51,14 +51,15 @@ void PreTokenizer::add(const json& node, std::string_view where) {
     const bool add_prefix_space = flag(node, "add_prefix_space", true, place);
     const bool use_regex = flag(node, "use_regex", true, place);
     if (use_regex || add_prefix_space) {
-      rules_.push_back({Pattern(use_regex ? kByteLevelPattern : kNowhere, place), Behavior::kIsolated, false,
-                        add_prefix_space});
+      rules_.push_back(
+          {Pattern(use_regex ? kByteLevelPattern : kNowhere, place), Behavior::kIsolated, false, add_prefix_space});
     }
     return;
   }
   if (type == "Digits") {
     const bool individual = flag(node, "individual_digits", false, place);
-    rules_.push_back({Pattern("\\p{N}", place), individual ? Behavior::kIsolated : Behavior::kContiguous, false, false});
+    rules_.push_back(
+        {Pattern("\\p{N}", place), individual ? Behavior::kIsolated : Behavior::kContiguous, false, false});
     return;
   }
   if (type == "Split") {
@@ -72,7 +73,8 @@ void PreTokenizer::add(const json& node, std::string_view where) {
     const json& name = require(node, "behavior", place);
     for (const auto& [known, behavior] : kBehaviors) {
       if (name != known) continue;
-      rules_.push_back({Pattern(read_pattern(node, place), place), behavior, flag(node, "invert", false, place), false});
+      rules_.push_back(
+          {Pattern(read_pattern(node, place), place), behavior, flag(node, "invert", false, place), false});
       return;
     }
     base::user_error(place, "Split has behavior {}, which is not supported", name.dump());
@@ -80,7 +82,8 @@ void PreTokenizer::add(const json& node, std::string_view where) {
   base::user_error(place, "type {} is not supported, want ByteLevel, Split, Digits or a Sequence of them", type);
 }
 
-void PreTokenizer::run_from(std::size_t index, std::string_view text, MatchScratch& scratch, const WordSink& sink) const {
+void PreTokenizer::run_from(std::size_t index, std::string_view text, MatchScratch& scratch,
+                            const WordSink& sink) const {
   if (text.empty()) return;
   if (index == rules_.size()) return sink(text);
   const Rule& rule = rules_[index];
@@ -104,7 +107,8 @@ void PreTokenizer::run_from(std::size_t index, std::string_view text, MatchScrat
     run_from(index + 1, text.substr(match->begin, match->end - match->begin), scratch, sink);
     done = from = match->end;
     // After an empty match the search must move on by a character or it would stay for ever.
-    if (match->begin == match->end) from += std::max<std::size_t>(1, first_utf8(text.substr(std::min(from, text.size()))).length);
+    if (match->begin == match->end)
+      from += std::max<std::size_t>(1, first_utf8(text.substr(std::min(from, text.size()))).length);
   }
   run_from(index + 1, text.substr(done), scratch, sink);
 }
@@ -118,7 +122,8 @@ std::vector<PreTokenizer::Piece> PreTokenizer::cut(const Rule& rule, std::string
     if (match->begin > done) pieces.push_back({done, match->begin, rule.invert});
     pieces.push_back({match->begin, match->end, !rule.invert});
     done = from = match->end;
-    if (match->begin == match->end) from += std::max<std::size_t>(1, first_utf8(text.substr(std::min(from, text.size()))).length);
+    if (match->begin == match->end)
+      from += std::max<std::size_t>(1, first_utf8(text.substr(std::min(from, text.size()))).length);
   }
   if (done < text.size()) pieces.push_back({done, text.size(), rule.invert});
 
@@ -127,7 +132,8 @@ std::vector<PreTokenizer::Piece> PreTokenizer::cut(const Rule& rule, std::string
     case Behavior::kIsolated:
       return pieces;
     case Behavior::kRemoved:
-      std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(result), [](const Piece& p) { return !p.is_separator; });
+      std::copy_if(pieces.begin(), pieces.end(), std::back_inserter(result),
+                   [](const Piece& p) { return !p.is_separator; });
       return result;
     case Behavior::kContiguous:
       for (const Piece& piece : pieces) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <functional>
-#include <list>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <string_view>
@@ -15,14 +14,17 @@ namespace whet::tokenizer {
 /// Gets each word in order; words are never empty, and cover the text except for what a rule removes.
 using WordSink = std::function<void(std::string_view word)>;
 
-/// A chain of splitting rules that ends in ByteLevel. Each rule sees the pieces of the one before it, never across a cut.
+/// A chain of splitting rules that ends in ByteLevel. Each rule sees the pieces of the one before it, never across a
+/// cut.
 class PreTokenizer {
  public:
   /// `node` is the file's "pre_tokenizer". UserError naming `where` and the type for one that is not supported.
   PreTokenizer(const nlohmann::json& node, std::string_view where);
 
   /// Cuts a text of valid UTF-8.
-  void run(std::string_view text, MatchScratch& scratch, const WordSink& sink) const { run_from(0, text, scratch, sink); }
+  void run(std::string_view text, MatchScratch& scratch, const WordSink& sink) const {
+    run_from(0, text, scratch, sink);
+  }
 
  private:
   /// What becomes of the separators that a pattern finds.
@@ -30,8 +32,8 @@ class PreTokenizer {
   struct Rule {
     Pattern pattern;
     Behavior behavior;
-    bool invert;             ///< the separators are what lies between matches
-    bool add_prefix_space;   ///< each piece gets a leading space unless it has one
+    bool invert;            ///< the separators are what lies between matches
+    bool add_prefix_space;  ///< each piece gets a leading space unless it has one
   };
   struct Piece {
     std::size_t begin, end;

@@ -126,8 +126,8 @@ struct Tokenizer::Impl {
   AddedTokenSearch raw_search;         ///< for added tokens in the text as given
   AddedTokenSearch normalized_search;  ///< for those in the normalised text
   std::unordered_map<std::string, TokenId> added_ids;
-  std::vector<std::string> bytes;      ///< by id
-  std::vector<bool> special;           ///< by id
+  std::vector<std::string> bytes;  ///< by id
+  std::vector<bool> special;       ///< by id
   mutable Workspaces workspaces;
 
   Impl(const json& content, const std::string& file)

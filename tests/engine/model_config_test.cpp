@@ -1,4 +1,5 @@
-// config.json: both generations of transformers are read, every field's fault is named, and what is written loads again.
+// config.json: both generations of transformers are read, every field's fault is named, and what is written loads
+// again.
 #include "engine/model_config.h"
 
 #include <gmock/gmock.h>
@@ -71,8 +72,10 @@ TEST_F(ModelConfigTest, ReadsWhatTransformers5Writes) {
 }
 
 TEST_F(ModelConfigTest, ReadsWhatTransformers4Writes) {
-  const Json older = {{"rope_parameters", "-"}, {"dtype", "-"},          {"layer_types", "-"},  {"rope_theta", 5000},
-                      {"rope_scaling", nullptr}, {"torch_dtype", "bfloat16"}, {"eos_token_id", 3}};
+  const Json older = {{"rope_parameters", "-"},  {"dtype", "-"},
+                      {"layer_types", "-"},      {"rope_theta", 5000},
+                      {"rope_scaling", nullptr}, {"torch_dtype", "bfloat16"},
+                      {"eos_token_id", 3}};
   const ModelConfig config = read_with(older);
   EXPECT_EQ(config.rope_theta, 5000.0);
   EXPECT_THAT(config.eos_token_ids, ElementsAre(3));
@@ -80,9 +83,13 @@ TEST_F(ModelConfigTest, ReadsWhatTransformers4Writes) {
 }
 
 TEST_F(ModelConfigTest, FillsInTheDefaultsOfTransformers) {
-  const ModelConfig config =
-      read_with({{"head_dim", "-"}, {"num_key_value_heads", nullptr}, {"rms_norm_eps", "-"}, {"rope_parameters", "-"},
-                 {"initializer_range", "-"}, {"tie_word_embeddings", "-"}, {"eos_token_id", nullptr}});
+  const ModelConfig config = read_with({{"head_dim", "-"},
+                                        {"num_key_value_heads", nullptr},
+                                        {"rms_norm_eps", "-"},
+                                        {"rope_parameters", "-"},
+                                        {"initializer_range", "-"},
+                                        {"tie_word_embeddings", "-"},
+                                        {"eos_token_id", nullptr}});
   EXPECT_EQ(config.head_dim, 128);
   EXPECT_EQ(config.num_key_value_heads, 4);
   EXPECT_EQ(config.rms_norm_eps, 1e-6);
@@ -93,9 +100,17 @@ TEST_F(ModelConfigTest, FillsInTheDefaultsOfTransformers) {
 }
 
 TEST_F(ModelConfigTest, ToleratesFieldsThatChangeNothing) {
-  EXPECT_EQ(refusal_of({{"use_cache", false}, {"pad_token_id", 5}, {"transformers_version", "9"}, {"_name_or_path", "x"},
-                        {"sliding_window", 4096}, {"max_window_layers", 1}, {"my_note", {1, 2}}, {"quantization_config", nullptr},
-                        {"attention_dropout", 0}, {"mlp_bias", false}, {"num_experts", 0}}),
+  EXPECT_EQ(refusal_of({{"use_cache", false},
+                        {"pad_token_id", 5},
+                        {"transformers_version", "9"},
+                        {"_name_or_path", "x"},
+                        {"sliding_window", 4096},
+                        {"max_window_layers", 1},
+                        {"my_note", {1, 2}},
+                        {"quantization_config", nullptr},
+                        {"attention_dropout", 0},
+                        {"mlp_bias", false},
+                        {"num_experts", 0}}),
             "");
 }
 
@@ -116,10 +131,12 @@ TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
       {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor = 0.5"},
       {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}}}, "rope_scaling] rope_type = \"yarn\""},
       {{{"rope_scaling", "linear"}}, "rope_scaling] not a JSON object"},
-      {{{"rope_parameters", {{"rope_type", "llama3"}, {"rope_theta", 1e6}}}}, "rope_parameters] rope_type = \"llama3\""},
+      {{{"rope_parameters", {{"rope_type", "llama3"}, {"rope_theta", 1e6}}}},
+       "rope_parameters] rope_type = \"llama3\""},
       {{{"rope_parameters", {{"full_attention", {{"rope_theta", 1e6}}}}}}, "rope_parameters] full_attention"},
       {{{"rope_theta", 500.0}}, "rope_theta = 500, but rope_parameters says 1000000"},
-      {{{"architectures", {"LlamaForCausalLM"}}}, "architectures = [\"LlamaForCausalLM\"], want one of: Qwen3ForCausalLM"},
+      {{{"architectures", {"LlamaForCausalLM"}}},
+       "architectures = [\"LlamaForCausalLM\"], want one of: Qwen3ForCausalLM"},
       {{{"architectures", Json::array()}}, "architectures = []"},
       {{{"architectures", "-"}}, "architectures is missing, want one of: Qwen3ForCausalLM"},
       {{{"model_type", "qwen2"}}, "model_type = \"qwen2\", want 'qwen3'"},
@@ -130,10 +147,11 @@ TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
 }
 
 TEST_F(ModelConfigTest, RefusesMissingAndOutOfRangeFieldsByName) {
-  for (const char* field : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers", "num_attention_heads",
-                            "max_position_embeddings"}) {
+  for (const char* field : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
+                            "num_attention_heads", "max_position_embeddings"}) {
     EXPECT_THAT(refusal_of({{field, "-"}}), HasSubstr(fmt::format("{} is missing", field)));
-    for (const Json& bad : {Json(0), Json(-1), Json(1.5), Json("48"), Json(true), Json(std::uint64_t{1} << 63), Json(4'000'000'000)}) {
+    for (const Json& bad :
+         {Json(0), Json(-1), Json(1.5), Json("48"), Json(true), Json(std::uint64_t{1} << 63), Json(4'000'000'000)}) {
       EXPECT_THAT(refusal_of({{field, bad}}), HasSubstr(fmt::format("{} = {}", field, bad.dump()))) << field;
     }
   }

@@ -1,4 +1,5 @@
-// Safetensors: what is written is read back, the bytes are those of the format's own library, and no header is believed.
+// Safetensors: what is written is read back, the bytes are those of the format's own library, and no header is
+// believed.
 #include "engine/safetensors.h"
 
 #include <gmock/gmock.h>
@@ -67,8 +68,10 @@ TEST_F(SafetensorsTest, ReadsBackWhatItWrote) {
   const std::vector<std::uint8_t> small = {1, 2, 3};
   const std::vector<double> scalar = {3.25};
   const std::vector<NamedTensor> tensors = {
-      {"b.weight", DType::kF32, {2, 3}, bytes_of(floats)}, {"a.count", DType::kI64, {2}, bytes_of(integers)},
-      {"odd", DType::kU8, {3}, bytes_of(small)},           {"scalar", DType::kF64, {}, bytes_of(scalar)},
+      {"b.weight", DType::kF32, {2, 3}, bytes_of(floats)},
+      {"a.count", DType::kI64, {2}, bytes_of(integers)},
+      {"odd", DType::kU8, {3}, bytes_of(small)},
+      {"scalar", DType::kF64, {}, bytes_of(scalar)},
       {"empty", DType::kBF16, {4, 0, 2}, {}},
   };
   write_safetensors(file_, tensors, {{"format", "pt"}, {"note", "zwölf \"q\""}});
@@ -96,7 +99,8 @@ TEST_F(SafetensorsTest, WritesTheBytesThatTheFormatsOwnLibraryWrites) {
     const fs::path original = golden(name) / "model.safetensors";
     const SafetensorsFile read(original);
     std::vector<NamedTensor> tensors;
-    for (const auto& [tensor_name, view] : read.tensors()) tensors.push_back({tensor_name, view.dtype, view.shape, view.bytes});
+    for (const auto& [tensor_name, view] : read.tensors())
+      tensors.push_back({tensor_name, view.dtype, view.shape, view.bytes});
     std::reverse(tensors.begin(), tensors.end());
     write_safetensors(file_, tensors);
     EXPECT_TRUE(base::read_file(file_) == base::read_file(original)) << name;
@@ -107,7 +111,8 @@ TEST_F(SafetensorsTest, LeavesTheOldFileWhenATensorDoesNotFit) {
   base::write_file(file_, "old");
   const std::vector<float> floats = {1, 2};
   const std::vector<NamedTensor> wrong_size = {{"a", DType::kF32, {3}, bytes_of(floats)}};
-  const std::vector<NamedTensor> twice = {{"a", DType::kF32, {2}, bytes_of(floats)}, {"a", DType::kF32, {2}, bytes_of(floats)}};
+  const std::vector<NamedTensor> twice = {{"a", DType::kF32, {2}, bytes_of(floats)},
+                                          {"a", DType::kF32, {2}, bytes_of(floats)}};
   EXPECT_THROW(write_safetensors(file_, wrong_size), std::logic_error);
   EXPECT_THROW(write_safetensors(file_, twice), std::logic_error);
   EXPECT_EQ(base::read_file(file_), "old");
@@ -124,7 +129,8 @@ TEST_F(SafetensorsTest, RefusesEveryMalformedHeader) {
     return fmt::format(R"({{"weight":{}}})", entry(dtype, shape, offsets));
   };
   const auto two = [&](const char* first, const char* second) {
-    return fmt::format(R"({{"weight":{},"other":{}}})", entry("\"F32\"", "[2]", first), entry("\"F32\"", "[2]", second));
+    return fmt::format(R"({{"weight":{},"other":{}}})", entry("\"F32\"", "[2]", first),
+                       entry("\"F32\"", "[2]", second));
   };
   const std::string good = one("\"F32\"", "[2,2]", "[0,16]");
   ASSERT_EQ(refusal_of_bytes(file_, with_length(good, data)), "");
@@ -197,7 +203,8 @@ TEST_F(SafetensorsTest, RefusesATruncatedFileAtEveryLength) {
 
 TEST_F(SafetensorsTest, RefusesAHeaderLengthThatLies) {
   const std::string header = "{}";
-  for (const std::uint64_t length : {std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
+  for (const std::uint64_t length :
+       {std::uint64_t{3}, std::uint64_t{1} << 32, ~std::uint64_t{0}, ~std::uint64_t{0} - 7}) {
     const std::string bytes = std::string(reinterpret_cast<const char*>(&length), 8) + header;
     EXPECT_THAT(refusal_of_bytes(file_, bytes), HasSubstr(fmt::format("header of {} bytes", length)));
   }
@@ -208,7 +215,8 @@ TEST_F(SafetensorsTest, SurvivesRandomDamage) {
   const std::string original = base::read_file(golden("qwen3_tied") / "model.safetensors");
   std::uint64_t header_length = 0;
   std::memcpy(&header_length, original.data(), 8);
-  const std::string tokens[] = {"\"", "{", "}", "[", "]", ",", ":", "0", "9", "-", "18446744073709551615", "null", "F64", "\\u0000", "e9"};
+  const std::string tokens[] = {"\"",   "{",   "}",       "[", "]", ",", ":", "0", "9", "-", "18446744073709551615",
+                                "null", "F64", "\\u0000", "e9"};
   base::Random random({7, 11});
   int refused = 0;
   for (int round = 0; round < 2000; ++round) {
@@ -216,10 +224,18 @@ TEST_F(SafetensorsTest, SurvivesRandomDamage) {
     for (std::uint64_t edits = random.between(1, 4); edits > 0; --edits) {
       const std::size_t at = random.below(round % 4 == 0 ? 12 : 8 + header_length);
       switch (random.below(4)) {
-        case 0: bytes[at] = static_cast<char>(random.below(256)); break;
-        case 1: bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8))); break;
-        case 2: bytes.erase(at, random.between(1, 40)); break;
-        default: bytes.insert(at, tokens[random.below(std::size(tokens))]); break;
+        case 0:
+          bytes[at] = static_cast<char>(random.below(256));
+          break;
+        case 1:
+          bytes[at] = static_cast<char>(bytes[at] ^ (1 << random.below(8)));
+          break;
+        case 2:
+          bytes.erase(at, random.between(1, 40));
+          break;
+        default:
+          bytes.insert(at, tokens[random.below(std::size(tokens))]);
+          break;
       }
       if (bytes.size() < 8 + header_length) bytes.resize(8 + header_length, '0');
     }
@@ -258,7 +274,8 @@ TEST_F(SafetensorsTest, CheckpointReadsOneFileOrShards) {
     });
   };
   EXPECT_EQ(read_with_index(R"({"weight_map":{"b":"model-2.safetensors","a":"model-1.safetensors"}})"), "");
-  EXPECT_THAT(read_with_index(R"({"weight_map":{"a":"model-3.safetensors"}})"), HasSubstr("shard 'model-3.safetensors' is missing"));
+  EXPECT_THAT(read_with_index(R"({"weight_map":{"a":"model-3.safetensors"}})"),
+              HasSubstr("shard 'model-3.safetensors' is missing"));
   EXPECT_THAT(read_with_index(R"({"weight_map":{"c":"model-1.safetensors"}})"), HasSubstr("tensor 'c' is missing"));
   EXPECT_THAT(read_with_index(R"({"weight_map":{"a":"../model-1.safetensors"}})"), HasSubstr("want a file name"));
   EXPECT_THAT(read_with_index(R"({"weight_map":{"a":7}})"), HasSubstr("want a file name"));

@@ -26,8 +26,8 @@ using testing::ElementsAre;
 using testing::IsEmpty;
 
 TEST(PatternTest, WhiteSpaceIsUnicodesWhiteSpace) {
-  for (const char* space : {" ", "\t", "\n", "\v", "\f", "\r", "\u0085", "\u00a0", "\u1680", "\u2000", "\u200a", "\u2028", "\u2029",
-                            "\u202f", "\u205f", "\u3000"}) {
+  for (const char* space : {" ", "\t", "\n", "\v", "\f", "\r", "\u0085", "\u00a0", "\u1680", "\u2000", "\u200a",
+                            "\u2028", "\u2029", "\u202f", "\u205f", "\u3000"}) {
     EXPECT_THAT(matches("\\s", space), ElementsAre(space));
     EXPECT_THAT(matches("[^\\s]", space), IsEmpty());
     EXPECT_THAT(matches("\\S", space), IsEmpty());
@@ -69,9 +69,10 @@ TEST(PatternTest, MatchesALongRunWithoutRunningOutOfStack) {
 }
 
 TEST(PatternTest, RefusesWhatMayMeanSomethingElse) {
-  for (const char* regex : {"(?<name>a)", "(?#x)", "(?m:a)", "a{1,2}+", "[a[bc]]", "[a&&b]", "[^\\S]", "[]a]", "\\b", "\\A", "\\1",
-                            "\\R", "\\X", "\\h", "\\pL", "\\p{Script=Han}", "\\p{Nonsense}", "\\x{zz}", "\\u12", "(a", "a)", "*", "[a",
-                            "\\"}) {
+  for (const char* regex :
+       {"(?<name>a)",    "(?#x)",   "(?m:a)", "a{1,2}+", "[a[bc]]", "[a&&b]", "[^\\S]", "[]a]",
+        "\\b",           "\\A",     "\\1",    "\\R",     "\\X",     "\\h",    "\\pL",   "\\p{Script=Han}",
+        "\\p{Nonsense}", "\\x{zz}", "\\u12",  "(a",      "a)",      "*",      "[a",     "\\"}) {
     try {
       const Pattern pattern(regex, "place");
       ADD_FAILURE() << regex;

@@ -61,8 +61,22 @@ class TokenizerTest : public testing::Test {
 };
 
 std::string random_bytes(base::Random& random, std::size_t length) {
-  static const std::vector<std::string> pieces = {"a",  "the", " ",  "\n", "1",    "é",    "e\xCC\x81", "世",       "\xF0\x9F\x91\x8D",
-                                                  "'s", "\xFF", "\xC3", "\xE4\xB8", "<|endoftext|>", "\xED\xA0\x80", "\xC0\x80"};
+  static const std::vector<std::string> pieces = {"a",
+                                                  "the",
+                                                  " ",
+                                                  "\n",
+                                                  "1",
+                                                  "é",
+                                                  "e\xCC\x81",
+                                                  "世",
+                                                  "\xF0\x9F\x91\x8D",
+                                                  "'s",
+                                                  "\xFF",
+                                                  "\xC3",
+                                                  "\xE4\xB8",
+                                                  "<|endoftext|>",
+                                                  "\xED\xA0\x80",
+                                                  "\xC0\x80"};
   std::string text;
   while (text.size() < length) {
     text += random.below(3) == 0 ? std::string(1, static_cast<char>(random.below(256))) : random.pick(pieces);
@@ -82,12 +96,14 @@ TEST_F(TokenizerTest, GivesTheIdsOfHuggingFaceTokenizers) {
       expected = unpatched[name] = one["ids"].get<std::vector<std::vector<TokenId>>>();
     } else {
       expected = unpatched[name];
-      for (const auto& [index, ids] : one["ids"].items()) expected.at(std::stoul(index)) = ids.get<std::vector<TokenId>>();
+      for (const auto& [index, ids] : one["ids"].items())
+        expected.at(std::stoul(index)) = ids.get<std::vector<TokenId>>();
     }
     ASSERT_EQ(expected.size(), texts.size());
     const Tokenizer tokenizer = load_patched(name, one["patch"]);
     for (std::size_t i = 0; i < texts.size(); ++i) {
-      EXPECT_EQ(tokenizer.encode(texts[i]), expected[i]) << name << " " << one["patch"].dump() << "\n" << json(texts[i]).dump();
+      EXPECT_EQ(tokenizer.encode(texts[i]), expected[i]) << name << " " << one["patch"].dump() << "\n"
+                                                         << json(texts[i]).dump();
     }
   }
 }
@@ -98,7 +114,8 @@ TEST_F(TokenizerTest, DecodesAnyBytesThatItEncoded) {
   base::Random random({3, 1});
   for (int round = 0; round < 500; ++round) {
     const std::string text = random_bytes(random, random.below(60));
-    EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text) << json(text).dump(-1, ' ', true, json::error_handler_t::replace);
+    EXPECT_EQ(tokenizer.decode(tokenizer.encode(text)), text)
+        << json(text).dump(-1, ' ', true, json::error_handler_t::replace);
   }
   for (const std::size_t length : {1000u, 100'000u}) {
     const std::string text = random_bytes(random, length);
@@ -115,7 +132,8 @@ TEST_F(TokenizerTest, EncodesALongWordInTime) {
 }
 
 /// Byte-pair encoding by its definition: of all adjacent pairs, join the leftmost of the lowest rank. ASCII only.
-std::vector<std::string> merge_by_definition(const std::string& word, const std::map<std::string, std::size_t>& rank_of) {
+std::vector<std::string> merge_by_definition(const std::string& word,
+                                             const std::map<std::string, std::size_t>& rank_of) {
   std::vector<std::string> parts;
   for (const char c : word) parts.emplace_back(c == ' ' ? "\u0120" : std::string(1, c));
   while (true) {
@@ -140,7 +158,8 @@ TEST_F(TokenizerTest, MergesAsTheDefinitionSaysWhetherOrNotAWordIsRemembered) {
   std::vector<std::string> words;
   for (int i = 0; i < 50'000; ++i) {
     std::string word = " ";
-    for (std::uint64_t n = i % 100 == 0 ? 70 : random.between(1, 46); n > 0; --n) word += "theandrisw"[random.below(10)];
+    for (std::uint64_t n = i % 100 == 0 ? 70 : random.between(1, 46); n > 0; --n)
+      word += "theandrisw"[random.below(10)];
     words.push_back(word);
   }
   for (int round = 0; round < 2; ++round) {
@@ -215,12 +234,16 @@ TEST_F(TokenizerTest, RefusesByNameWhatItDoesNotDo) {
       {[](json& j) { j["pre_tokenizer"] = nullptr; }, "pre_tokenizer] type null is not supported"},
       {[](json& j) { j["pre_tokenizer"] = {{"type", "Metaspace"}}; }, "pre_tokenizer] type Metaspace is not supported"},
       {[](json& j) { j["pre_tokenizer"] = {{"type", "Digits"}}; }, "pre_tokenizer] no ByteLevel"},
-      {[](json& j) { j["pre_tokenizer"] = {{"type", "Sequence"}, {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}}; },
+      {[](json& j) {
+         j["pre_tokenizer"] = {{"type", "Sequence"},
+                               {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}};
+       },
        "Digits after ByteLevel is not supported"},
       {[](json& j) { j["decoder"] = nullptr; }, "decoder] type null is not supported"},
       {[](json& j) { j["decoder"]["type"] = "WordPiece"; }, "decoder] type WordPiece is not supported"},
       {[](json& j) { j["post_processor"] = {{"type", "BertProcessing"}}; }, "post_processor] type BertProcessing"},
-      {[](json& j) { j["added_tokens"][0]["id"] = 7; }, "added_tokens] '<|endoftext|>' has id 7, want 0 (as in the vocabulary)"},
+      {[](json& j) { j["added_tokens"][0]["id"] = 7; },
+       "added_tokens] '<|endoftext|>' has id 7, want 0 (as in the vocabulary)"},
       {[](json& j) { j["added_tokens"][1]["id"] = 900; }, "added_tokens] '<mask>' has id 900, want 400"},
       {[](json& j) { j["added_tokens"][1]["content"] = ""; }, "added_tokens] content \"\", want a text"},
       {[](json& j) { j["added_tokens"][1]["lstrip"] = 1; }, "lstrip = 1, want true or false"},
@@ -245,9 +268,15 @@ TEST_F(TokenizerTest, SurvivesRandomDamage) {
     for (std::uint64_t edits = random.between(1, 3); edits > 0; --edits) {
       const std::size_t at = random.below(round % 2 == 0 ? 1500 : text.size());
       switch (random.below(3)) {
-        case 0: text[at] = static_cast<char>(' ' + random.below(95)); break;
-        case 1: text.erase(at, random.between(1, 20)); break;
-        default: text.insert(at, 1, "\"{}[],:0\\"[random.below(9)]); break;
+        case 0:
+          text[at] = static_cast<char>(' ' + random.below(95));
+          break;
+        case 1:
+          text.erase(at, random.between(1, 20));
+          break;
+        default:
+          text.insert(at, 1, "\"{}[],:0\\"[random.below(9)]);
+          break;
       }
     }
     try {
