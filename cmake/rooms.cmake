@@ -9,6 +9,8 @@ function(whet_room name)
   endif()
   add_library(whet_${name} OBJECT ${sources})
   target_include_directories(whet_${name} PUBLIC ${CMAKE_SOURCE_DIR}/src)
+  # The JSON library alone costs a file two seconds.
+  target_precompile_headers(whet_${name} PRIVATE <fmt/format.h> <fmt/ranges.h> <nlohmann/json.hpp> <string> <vector>)
   target_link_libraries(whet_${name} PRIVATE whet_warnings)
   foreach(used IN LISTS room_USES)
     target_link_libraries(whet_${name} PUBLIC whet_${used})

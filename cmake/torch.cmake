@@ -21,6 +21,8 @@ message(STATUS "PyTorch ${torch_version} (${torch_root})")
 add_library(whet_torch INTERFACE)
 target_include_directories(whet_torch SYSTEM INTERFACE ${torch_root}/include ${torch_root}/include/torch/csrc/api/include)
 target_compile_definitions(whet_torch INTERFACE _GLIBCXX_USE_CXX11_ABI=${torch_cxx11_abi})
+# PyTorch's headers bring an fmt of their own, in a namespace of its own version, without its compiled form.
+target_compile_definitions(whet_torch INTERFACE FMT_HEADER_ONLY=1)
 target_link_libraries(whet_torch INTERFACE ${torch_root}/lib/libtorch_cpu.so ${torch_root}/lib/libc10.so)
 target_link_options(whet_torch INTERFACE -Wl,-rpath,${torch_root}/lib)
 # One OpenMP runtime in the process: the engine's loops must share PyTorch's thread pool, so they link the copy that

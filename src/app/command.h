@@ -9,6 +9,7 @@
 
 #include "base/fields.h"
 #include "base/registry.h"
+#include "store/config_toml.h"
 
 namespace whet::app {
 
@@ -50,6 +51,26 @@ void add_fields(CLI::App& app, Options& options) {
         return {};
       });
     }
+  });
+}
+
+/// Adds --config FILE: the file's fields come first, whatever stands on the command line overrides them.
+template <class Options>
+void add_config(CLI::App& app, Options& options, std::string& path) {
+  app.add_option("--config", path, "a run's config.toml to start from; other options override it");
+  app.parse_complete_callback([&app, &options, &path] {
+    if (path.empty()) return;
+    Options from_file;
+    base::fields_from_json(from_file, store::read_toml_file(path), path);
+    visit_fields(options, [&](auto& value, const char* name, const char*, const base::Allowed&) {
+      if (app.count(std::string("--") + name) > 0) return;
+      using T = std::remove_cvref_t<decltype(value)>;
+      visit_fields(from_file, [&](auto& other, const char* other_name, const char*, const base::Allowed&) {
+        if constexpr (std::is_same_v<std::remove_cvref_t<decltype(other)>, T>) {
+          if (std::string_view(name) == other_name) value = other;
+        }
+      });
+    });
   });
 }
 

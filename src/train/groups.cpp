@@ -40,7 +40,9 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
     const bool has_label = task.has_label(group.problem);
     for (const engine::Rollout& rollout : group.rollouts) {
       group.texts.push_back(tokenizer.decode(rollout.tokens, /*skip_special=*/true));
-      group.answers.push_back(task.answer_in(group.problem, group.texts.back()));
+      // What stands at the end of a cut response need not be what it would have ended with.
+      const bool can_answer = !rollout.truncated || task.answers_when_truncated();
+      group.answers.push_back(can_answer ? task.answer_in(group.problem, group.texts.back()) : std::nullopt);
       const auto& answer = group.answers.back();
       group.correct.push_back(has_label ? std::optional<bool>(answer && task.correct(group.problem, *answer)) : std::nullopt);
     }

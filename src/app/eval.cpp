@@ -1,0 +1,143 @@
+// whet eval: how good a model is on held-out problems, with intervals.
+#include <cstdio>
+#include <memory>
+
+#include "analysis/evaluation.h"
+#include "app/command.h"
+#include "app/console.h"
+#include "base/random.h"
+#include "train/groups.h"
+#include "train/problems.h"
+#include "train/text_model.h"
+
+namespace whet::app {
+namespace {
+
+struct EvalOptions {
+  std::string model;
+  train::ProblemOptions source;
+  std::string split = "held-out";
+  std::int64_t count = 200;
+  std::int64_t samples = 8;
+  std::vector<std::string> pass_at;
+  std::int64_t seed = 0;
+  train::SamplingFields sampling;
+  bool greedy = false;
+  std::int64_t threads = 0;
+};
+
+template <class Visitor>
+void visit_fields(EvalOptions& o, Visitor&& visit) {
+  using namespace base;
+  visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
+  visit_fields(o.source, visit);
+  visit(o.split, "split", "which problems", one_of({"held-out", "train"}));
+  visit(o.count, "count", "problems", at_least(1));
+  visit(o.samples, "samples", "rollouts of each: the k of avg@k and maj@k", at_least(1));
+  visit(o.pass_at, "pass-at", "the k's of pass@k, at most --samples; default: --samples", anything());
+  visit(o.seed, "seed", "fixes the draws", at_least(0));
+  visit_fields(o.sampling, visit);
+  visit(o.greedy, "greedy", "take the most likely token", anything());
+  visit(o.threads, "threads", "CPU threads; 0: one per core", at_least(0));
+}
+
+std::vector<int> pass_ks(const EvalOptions& options) {
+  std::vector<int> ks;
+  for (const std::string& text : options.pass_at) {
+    int k = 0;
+    if (!CLI::detail::lexical_cast(text, k) || k < 1 || k > options.samples) {
+      base::user_error("pass-at", "'{}', want whole numbers from 1 to --samples {}", text, options.samples);
+    }
+    ks.push_back(k);
+  }
+  if (ks.empty()) ks.push_back(static_cast<int>(options.samples));
+  return ks;
+}
+
+base::Json estimate_json(const analysis::Estimate& estimate) {
+  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
+}
+
+std::string estimate_text(const analysis::Estimate& estimate) {
+  return fmt::format("{:.3f}  [{:.3f}, {:.3f}]", estimate.value, estimate.low, estimate.high);
+}
+
+int run(const EvalOptions& options, bool json) {
+  const auto ks = pass_ks(options);
+  const auto task = train::make_task(options.source);
+  const auto folder = train::resolve_model(options.model);
+  const auto problems = options.split == "train"
+                            ? train::take_problems(*task, tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed),
+                                                   options.count)
+                            : train::held_out_problems(*task, options.count);
+  for (const auto& problem : problems) {
+    if (!task->has_label(problem)) base::user_error("eval", "problem {} has no answer; accuracy needs labels", problem.id);
+  }
+  train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
+  auto sampling = train::sampling_options(options.sampling, *task);
+  sampling.greedy = options.greedy;
+  // In slices, so that there is progress to show; a slice's draws do not depend on the others.
+  std::vector<analysis::ProblemOutcome> outcomes;
+  std::int64_t tokens = 0, truncated = 0, answered = 0;
+  constexpr std::size_t kSlice = 64;
+  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
+    print_transient(fmt::format("eval: {} of {} problems", begin, problems.size()));
+    const auto slice = std::vector<tasks::Problem>(
+        problems.begin() + static_cast<std::ptrdiff_t>(begin),
+        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
+    for (const train::Group& group :
+         train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.samples), sampling,
+                              base::combine({static_cast<std::uint64_t>(options.seed), base::hash_text("eval")}))) {
+      outcomes.push_back(train::outcome_of(group, *task));
+      for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
+        tokens += static_cast<std::int64_t>(group.rollouts[i].tokens.size());
+        truncated += group.rollouts[i].truncated ? 1 : 0;
+        answered += group.answers[i] ? 1 : 0;
+      }
+    }
+  }
+  const auto evaluation = analysis::evaluate(outcomes, ks, static_cast<std::uint64_t>(options.seed));
+  const double rollouts = static_cast<double>(evaluation.samples);
+  if (json) {
+    base::Json object = {{"model", options.model},
+                         {"task", options.source.task},
+                         {"problems", evaluation.problems},
+                         {"samples", options.samples},
+                         {"avg", estimate_json(evaluation.avg)}};
+    for (const auto& [k, estimate] : evaluation.pass) object["pass"][std::to_string(k)] = estimate_json(estimate);
+    if (evaluation.maj) object["maj"] = estimate_json(*evaluation.maj);
+    object["answered"] = static_cast<double>(answered) / rollouts;
+    object["truncated"] = static_cast<double>(truncated) / rollouts;
+    object["tokens"] = tokens;
+    std::printf("%s\n", base::to_json_line(object).c_str());
+    return 0;
+  }
+  print_transient("");
+  std::printf("%s on %s, %lld problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
+              options.source.task.c_str(), static_cast<long long>(evaluation.problems), static_cast<long long>(options.samples));
+  std::printf("  avg@%-4lld %s\n", static_cast<long long>(options.samples), estimate_text(evaluation.avg).c_str());
+  for (const auto& [k, estimate] : evaluation.pass) std::printf("  pass@%-3d %s\n", k, estimate_text(estimate).c_str());
+  if (evaluation.maj) {
+    std::printf("  maj@%-4lld %s\n", static_cast<long long>(options.samples), estimate_text(*evaluation.maj).c_str());
+  }
+  std::printf("  answered %.3f, cut at the length limit %.3f, %lld tokens\n", static_cast<double>(answered) / rollouts,
+              static_cast<double>(truncated) / rollouts, static_cast<long long>(tokens));
+  return 0;
+}
+
+const base::Registrar kRegistered(
+    commands(), "eval",
+    Command{"measure avg@k, pass@k and maj@k with confidence intervals",
+            "  whet eval --model sort-strong --task sort --samples 16 --pass-at 1 4 16\n"
+            "  whet eval --model runs/vote/checkpoints/step-000050 --task sort --json\n"
+            "  whet eval --model DIR --held-out-problems test.jsonl --problems test.jsonl --temperature 0.6 --top-p 0.95",
+            [](CLI::App& app) -> Run {
+              auto options = std::make_shared<EvalOptions>();
+              auto json = std::make_shared<bool>(false);
+              add_fields(app, *options);
+              app.add_flag("--json", *json, "one JSON object on standard output");
+              return [options, json] { return run(*options, *json); };
+            }});
+
+}  // namespace
+}  // namespace whet::app

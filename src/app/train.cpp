@@ -1,0 +1,76 @@
+// whet train: reinforcement learning on a reward, most of them without labels.
+#include <memory>
+
+#include "app/command.h"
+#include "app/console.h"
+#include "app/step_table.h"
+#include "train/trainer.h"
+
+namespace whet::app {
+namespace {
+
+struct Arguments {
+  train::TrainOptions options;
+  std::string out;
+  std::string resume;
+  std::string config;
+};
+
+void describe_end(const train::TrainSummary& summary, const std::filesystem::path& folder) {
+  if (summary.accuracy) {
+    const auto& accuracy = *summary.accuracy;
+    print_line(fmt::format("held-out accuracy: {:.3f} at the start, peak {:.3f} at step {}, {:.3f} at the end", accuracy.first,
+                           accuracy.peak, accuracy.peak_step, accuracy.final));
+  }
+  for (const auto& result : summary.marks) {
+    if (result.step) print_line(fmt::format("reward accuracy fell below {} at step {}", result.mark.name, *result.step));
+  }
+  if (summary.watch) print_line("without labels: " + summary.watch->evidence);
+  print_line(fmt::format("done: {} steps in {}. Look at it: whet report {}", summary.steps, duration_text(summary.seconds),
+                         folder.string()));
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.out.empty() == arguments.resume.empty()) {
+    base::user_error("train", "want either --out FOLDER (a new run) or --resume FOLDER");
+  }
+  train::Trainer trainer = arguments.resume.empty() ? train::Trainer(arguments.options, arguments.out, command_line())
+                                                    : train::Trainer(arguments.resume);
+  const auto& options = trainer.options();
+  print_line(fmt::format("train {} on {} for {}: {} parameters, learning rate {}, steps {} to {}, in {}", options.model,
+                         options.source.task, options.reward, trainer.parameters(), options.learning_rate,
+                         trainer.first_step(), options.steps, trainer.folder().string()));
+  StepTable table;
+  const auto summary = trainer.run([&](const train::StepReport& report) {
+    table.print(report);
+    return true;
+  });
+  if (summary.was_interrupted) {
+    print_line(fmt::format("interrupted at step {}; saved. Go on with: whet train --resume {}", summary.steps,
+                           trainer.folder().string()));
+    return 130;
+  }
+  describe_end(summary, trainer.folder());
+  return 0;
+}
+
+const base::Registrar kRegistered(
+    commands(), "train",
+    Command{"train a model on a reward (GRPO), measured and watched at every step",
+            "  whet train --model sort-strong --task sort --reward majority-vote --out runs/vote\n"
+            "  whet train --model sort-strong --task sort --reward ground-truth --out runs/labels\n"
+            "  whet train --model DIR --problems problems.jsonl --reward self-certainty --out runs/mine\n"
+            "  whet train --config runs/vote/config.toml --seed 1 --out runs/vote-1\n"
+            "  whet train --resume runs/vote\n"
+            "A run repeats byte for byte with the same seed, machine, library and number of threads.",
+            [](CLI::App& app) -> Run {
+              auto arguments = std::make_shared<Arguments>();
+              add_fields(app, arguments->options);
+              app.add_option("--out", arguments->out, "folder of the new run");
+              app.add_option("--resume", arguments->resume, "go on with the run in this folder");
+              add_config(app, arguments->options, arguments->config);
+              return [arguments] { return run(*arguments); };
+            }});
+
+}  // namespace
+}  // namespace whet::app
