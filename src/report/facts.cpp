@@ -13,10 +13,12 @@ namespace {
 
 using base::Json;
 
-// A fall of less than this share of the peak is what evaluations on some hundred problems differ by from one to the next.
+// A fall of less than this share of the peak is what evaluations on some hundred problems differ by anyway.
 constexpr double kNoticeable = 0.05;
 
-std::string text_of(const Json& value) { return value.is_string() ? value.get<std::string>() : base::to_json_line(value); }
+std::string text_of(const Json& value) {
+  return value.is_string() ? value.get<std::string>() : base::to_json_line(value);
+}
 
 /// The label-free watch over the steps at which the run has what the watch needs.
 analysis::WatchState watch(const store::Run& run) {
@@ -24,7 +26,8 @@ analysis::WatchState watch(const store::Run& run) {
   const Series agreement = series_of(run, "base_agreement");
   std::vector<analysis::ViewPoint> view;
   for (const analysis::Point& point : logprob.empty() ? agreement : logprob) {
-    view.push_back({point.step, {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
+    view.push_back({point.step,
+                    {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
   }
   return analysis::watch_series(view);
 }
@@ -66,8 +69,8 @@ std::string joined(const std::vector<std::string>& parts, const std::vector<bool
 
 constexpr int kColors = 6, kDashes = 4;
 
-/// Six colors are what an eye tells apart. Beyond six runs, which are often seeds of a few rewards, a color stands for a
-/// reward and a dash for the run; with more rewards than colors, colors come round again.
+/// Six colors are what an eye tells apart. Beyond six runs, which are often seeds of a few rewards, a color stands for
+/// a reward and a dash for the run; with more rewards than colors, colors come round again.
 void paint(const std::vector<store::Run>& runs, std::vector<RunFacts>& facts) {
   std::vector<std::string> rewards;
   std::vector<int> seen;
@@ -184,7 +187,8 @@ std::string sentence_of(const RunFacts& facts) {
     if (a.final_step == a.first_step) {
       text = fmt::format("Held-out accuracy was measured once: {} at step {}.", percent(a.first), a.first_step);
     } else if (rose) {
-      text = fmt::format("Held-out accuracy rose from {} to {} at step {}", percent(a.first), percent(a.peak), a.peak_step);
+      text = fmt::format("Held-out accuracy rose from {} to {} at step {}", percent(a.first), percent(a.peak),
+                         a.peak_step);
       if (fell) {
         text += fmt::format(", then fell to {} at step {}: {} of the peak is gone.", percent(a.final), a.final_step,
                             percent(a.lost_share()));
@@ -194,30 +198,33 @@ std::string sentence_of(const RunFacts& facts) {
         text += fmt::format(" and stayed there: {} at step {}.", percent(a.final), a.final_step);
       }
     } else {
-      text = fmt::format("Held-out accuracy never rose above the base\u2019s {}; it was {} at step {}.", percent(a.first),
-                         percent(a.final), a.final_step);
+      text = fmt::format("Held-out accuracy never rose above the base\u2019s {}; it was {} at step {}.",
+                         percent(a.first), percent(a.final), a.final_step);
     }
     if (facts.reward) {
       const analysis::PeakSummary& r = *facts.reward;
       text += fell && r.final > r.first
-                  ? fmt::format(" By its own measure all was well: the pseudo-reward went from {} to {}.", number(r.first),
-                                number(r.final))
+                  ? fmt::format(" By its own measure all was well: the pseudo-reward went from {} to {}.",
+                                number(r.first), number(r.final))
                   : fmt::format(" The pseudo-reward went from {} to {}.", number(r.first), number(r.final));
     }
   }
   if (facts.has_reward_accuracy) {
     if (facts.collapse) {
-      text += fmt::format(" It collapsed at step {}, where reward accuracy fell below half of its peak", *facts.collapse);
-      const auto mark = [](std::optional<std::int64_t> step) { return step ? fmt::format("at step {}", *step) : "never"; };
-      text += fmt::format(" (below 10\u00a0% {}, below 1\u00a0% {}).", mark(facts.below_tenth), mark(facts.below_hundredth));
+      const auto at = [](std::optional<std::int64_t> step) {
+        return step ? fmt::format("at step {}", *step) : "never";
+      };
+      text += fmt::format(" It collapsed at step {}, where reward accuracy fell below half of its peak"
+                          " (below 10\u00a0% {}, below 1\u00a0% {}).",
+                          *facts.collapse, at(facts.below_tenth), at(facts.below_hundredth));
     } else {
       text += fmt::format(" Reward accuracy did not fall below half of its peak in {} steps.", facts.last_step);
     }
   }
   if (facts.kept) {
-    text += facts.alarm ? fmt::format(" Without labels, the watch raised its alarm at step {} and kept step {}", *facts.alarm,
-                                      *facts.kept)
-                        : fmt::format(" Without labels, the watch raised no alarm; its best checkpoint is step {}", *facts.kept);
+    text += " Without labels, the watch ";
+    text += facts.alarm ? fmt::format("raised its alarm at step {} and kept step {}", *facts.alarm, *facts.kept)
+                        : fmt::format("raised no alarm; its best checkpoint is step {}", *facts.kept);
     text += facts.kept_accuracy ? fmt::format(", where held-out accuracy was {}.", percent(facts.kept_accuracy)) : ".";
   }
   return text;

@@ -69,7 +69,8 @@ std::string table_of(const std::vector<RunFacts>& facts) {
     cell("Collapse", marks ? mark(run.collapse) : percent({}));
     cell("Below 10\u00a0%", marks ? mark(run.below_tenth) : percent({}));
     cell("Below 1\u00a0%", marks ? mark(run.below_hundredth) : percent({}));
-    cell("Kept, label-free", run.kept ? fmt::format("{} <small>{}</small>", *run.kept, percent(run.kept_accuracy)) : percent({}));
+    const auto kept = [&] { return fmt::format("{} <small>{}</small>", *run.kept, percent(run.kept_accuracy)); };
+    cell("Kept, label-free", run.kept ? kept() : percent({}));
     cell("Steps", fmt::format("{}{}", run.last_step, run.finished ? "" : " <small>so far</small>"));
     rows += "</tr>\n";
   }
@@ -78,9 +79,9 @@ std::string table_of(const std::vector<RunFacts>& facts) {
 
 std::string stories_of(const std::vector<RunFacts>& facts) {
   std::string out;
-  for (std::size_t i = 0; i < facts.size(); ++i) {
-    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p></article>\n", facts[i].color,
-                       html_escape(facts[i].name), html_escape(sentence_of(facts[i])));
+  for (const RunFacts& run : facts) {
+    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p></article>\n",
+                       run.color, html_escape(run.name), html_escape(sentence_of(run)));
   }
   return out;
 }
@@ -102,7 +103,9 @@ std::string sample_html(const Sample& sample) {
   entry("prompt", quoted(sample.prompt), "text");
   entry("output", quoted(sample.output) + (sample.truncated ? "<em> cut at the length limit</em>" : ""), "text");
   std::string answer = sample.answer ? quoted(*sample.answer) : "<em>none</em>";
-  if (sample.answer && sample.group > 1) answer += fmt::format("<em> {} of {} agree</em>", sample.agreeing, sample.group);
+  if (sample.answer && sample.group > 1) {
+    answer += fmt::format("<em> {} of {} agree</em>", sample.agreeing, sample.group);
+  }
   entry("answer", answer, "text");
   if (sample.label) entry("label", quoted(*sample.label), "text");
   if (sample.score) entry("reward", number(sample.score), "plain");
@@ -117,8 +120,8 @@ std::string samples_of(const std::vector<store::Run>& runs, const std::vector<Ru
   std::string out;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const std::vector<Moment> moments = moments_of(runs[i], facts[i], count);
-    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == open ? " open" : "", swatch(facts[i]),
-                       html_escape(facts[i].name));
+    out += fmt::format("<details class=\"rollouts\"{}><summary>{}{}</summary>\n", i == open ? " open" : "",
+                       swatch(facts[i]), html_escape(facts[i].name));
     if (moments.empty()) out += "<p class=\"note\">This run holds no rollouts.</p>";
     out += "<div class=\"moments\">\n";
     for (const Moment& moment : moments) {
@@ -138,7 +141,8 @@ std::string origins_of(const std::vector<store::Run>& runs, const std::vector<Ru
     std::string command;
     if (runs[i].manifest.contains("command_line") && runs[i].manifest["command_line"].is_array()) {
       for (const Json& word : runs[i].manifest["command_line"]) {
-        command += (command.empty() ? "" : " ") + (word.is_string() ? word.get<std::string>() : base::to_json_line(word));
+        if (!command.empty()) command += " ";
+        command += word.is_string() ? word.get<std::string>() : base::to_json_line(word);
       }
     }
     out += fmt::format("<details><summary>{}{}</summary>", swatch(facts[i]), html_escape(facts[i].name));
@@ -150,8 +154,8 @@ std::string origins_of(const std::vector<store::Run>& runs, const std::vector<Ru
   return out;
 }
 
-/// The series of a run by key: steps at which the line has the key, and the values there. A value that was not finite is
-/// null, which the charts draw as a gap; a step whose line lacks the key is none.
+/// The series of a run by key: steps at which the line has the key, and the values there. A value that was not finite
+/// is null, which the charts draw as a gap; a step whose line lacks the key is none.
 Json chart_series(const store::Run& run) {
   Json series = Json::object();
   for (const Json& line : run.metrics) {
@@ -175,7 +179,8 @@ Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>
     run["name"] = facts[i].name;
     run["color"] = facts[i].color;
     run["dash"] = facts[i].dash;
-    run["peak"] = facts[i].accuracy ? Json{{"x", facts[i].accuracy->peak_step}, {"y", facts[i].accuracy->peak}} : Json();
+    const auto& accuracy = facts[i].accuracy;
+    run["peak"] = accuracy ? Json{{"x", accuracy->peak_step}, {"y", accuracy->peak}} : Json();
     run["collapse"] = step(facts[i].collapse);
     run["kept"] = step(facts[i].kept);
     run["alarm"] = step(facts[i].alarm);
@@ -208,7 +213,8 @@ void write_report(std::span<const std::filesystem::path> runs, const std::filesy
   // An older report is replaced; anything else that is there was surely not meant.
   constexpr std::string_view kStart = "<!doctype html>";
   if (std::filesystem::exists(output) && !base::read_file(output).starts_with(kStart)) {
-    base::user_error("report", "{} already exists and is no report, want a new file (nothing was changed)", output.string());
+    base::user_error("report", "{} already exists and is no report, want a new file (nothing was changed)",
+                     output.string());
   }
   std::vector<store::Run> loaded;
   for (const std::filesystem::path& folder : runs) loaded.push_back(store::load_run(folder));

@@ -48,7 +48,9 @@ Sample sample_of(const std::vector<Json>& rows, const Group& group) {
   sample.truncated = number_in(row, "truncated").value_or(0) > 0;
   sample.group = static_cast<int>(group.end - group.begin);
   if (sample.answer) {
-    for (std::size_t i = group.begin; i < group.end; ++i) sample.agreeing += text_in(rows[i], "answer") == sample.answer;
+    for (std::size_t i = group.begin; i < group.end; ++i) {
+      if (text_in(rows[i], "answer") == sample.answer) ++sample.agreeing;
+    }
   }
   return sample;
 }

@@ -28,8 +28,8 @@ struct Moment {
   std::vector<Sample> samples;
 };
 
-/// Before, at and after the collapse; or the start, the peak and the end of a run without one. Moments whose nearest dump
-/// is the same are one; a run without dumps has none. From each dump, the first response to each of `count` prompts
+/// Before, at and after the collapse; or the start, the peak and the end of a run without one. Moments whose nearest
+/// dump is the same are one; a run without dumps has none. From each dump, the first response to each of `count` prompts
 /// spread evenly over it, so that nobody picks. UserError for a dump that cannot be read.
 std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int count);
 

@@ -101,7 +101,7 @@ std::string join(const std::string& path, const std::string& key) { return path.
 
 /// `header` is the table's name as TOML writes it (keys quoted where needed), empty for the root.
 void write_table(std::string& out, const Json& object, const std::string& header, const std::string& path) {
-  // One entry at a time goes through the library, which knows quoting and numbers, because a whole table would be sorted.
+  // One entry at a time goes through the library, which knows quoting and numbers: a whole table would be sorted.
   const auto key_text = [](const std::string& key) {
     std::ostringstream line;
     line << toml::toml_formatter{toml::table{{key, 0}}};

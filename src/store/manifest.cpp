@@ -25,7 +25,8 @@ base::Json make_manifest(const ManifestInputs& inputs) {
   manifest["data"] = Json::array();
   for (const std::filesystem::path& path : inputs.data) {
     const std::string hash = base::sha256_of_file(path);
-    manifest["data"].push_back({{"file", path.string()}, {"sha256", hash}, {"bytes", std::filesystem::file_size(path)}});
+    const auto bytes = std::filesystem::file_size(path);
+    manifest["data"].push_back({{"file", path.string()}, {"sha256", hash}, {"bytes", bytes}});
   }
   return manifest;
 }

@@ -17,8 +17,8 @@ struct ManifestInputs {
   std::vector<std::filesystem::path> data;        ///< files the run reads (problems, weights, tokenizer)
 };
 
-/// The manifest of a run: program and versions, git revision of the source, command line, seed, and the SHA-256 and size
-/// of each data file. Nothing in it depends on the host or the time. UserError when a data file cannot be read.
+/// The manifest of a run: program and versions, git revision of the source, command line, seed, and the SHA-256 and
+/// size of each data file. Nothing in it depends on the host or the time. UserError when a data file cannot be read.
 base::Json make_manifest(const ManifestInputs& inputs);
 
 }  // namespace whet::store

@@ -37,7 +37,9 @@ std::vector<StepPath> numbered(const fs::path& folder, std::string_view prefix, 
 }  // namespace
 
 void check_is_run(const fs::path& folder) {
-  if (!fs::is_directory(folder)) base::user_error("run", "{} is not a folder, want the folder of a run", folder.string());
+  if (!fs::is_directory(folder)) {
+    base::user_error("run", "{} is not a folder, want the folder of a run", folder.string());
+  }
   if (!fs::exists(folder / kManifestFile)) {
     base::user_error("run", "{} holds no {}, want the folder of a run", folder.string(), kManifestFile);
   }

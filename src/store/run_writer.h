@@ -1,6 +1,6 @@
 // A run on disk, as the trainer writes it. The folder is described in store/run.h.
 //
-// What a kill leaves behind: whole files, whole checkpoints, perhaps a cut last line and an unfinished checkpoint folder.
+// What a kill leaves behind: whole files, whole checkpoints, perhaps a cut last line and an unfinished checkpoint.
 // Resuming takes everything after the newest whole checkpoint back, so that the run goes on to the same metrics.jsonl,
 // rollouts and checkpoints, byte for byte, as if it had never stopped. Outside that guarantee, because they hold what a
 // clock said: timings.jsonl, the "time/" scalars and the wall_time of TensorBoard events (their steps, tags and values
@@ -49,8 +49,8 @@ class RunWriter {
   const std::filesystem::path& folder() const { return folder_; }
 
   /// Adds the line of a step: an object with a whole number "step" that is larger than the last one's (std::logic_error
-  /// else). Numbers go to TensorBoard too. A number that is not finite is written as null. Nothing that a clock measured
-  /// belongs here. RunError when it cannot be written.
+  /// else). Numbers go to TensorBoard too. A number that is not finite is written as null. Nothing that a clock
+  /// measured belongs here. RunError when it cannot be written.
   void append_metrics(const base::Json& line);
   /// As append_metrics, for seconds, tokens per second and the like; under "time/" in TensorBoard.
   void append_timings(const base::Json& line);
@@ -58,8 +58,8 @@ class RunWriter {
   /// Writes rollouts/{step}.jsonl, whole.
   void write_rollouts(std::int64_t step, std::span<const RolloutRow> rows);
 
-  /// An empty folder to save a checkpoint of `step` into. Append the metrics of the step first: the checkpoint stands for
-  /// everything up to it.
+  /// An empty folder to save a checkpoint of `step` into. Append the metrics of the step first: the checkpoint stands
+  /// for everything up to it.
   std::filesystem::path begin_checkpoint(std::int64_t step);
   /// Makes the begun checkpoint appear: writes `trainer` as its trainer.json, syncs every file of it and the run's
   /// lines, and renames. Returns its folder. A checkpoint of that step must not exist (RunError).

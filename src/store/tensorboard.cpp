@@ -91,7 +91,8 @@ std::optional<std::string_view> first_event(std::string_view bytes) {
 /// The step of an event that event_head() began.
 std::optional<std::int64_t> step_of(std::string_view event) {
   constexpr std::size_t kAfterWallTime = 9;
-  if (event.size() <= kAfterWallTime + 1 || event[0] != kWallTime || event[kAfterWallTime] != kStep) return std::nullopt;
+  if (event.size() <= kAfterWallTime + 1) return std::nullopt;
+  if (event[0] != kWallTime || event[kAfterWallTime] != kStep) return std::nullopt;
   std::uint64_t step = 0;
   int shift = 0;
   for (const char byte : event.substr(kAfterWallTime + 1)) {

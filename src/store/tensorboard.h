@@ -1,6 +1,6 @@
 // TensorBoard event files: scalars by step, written as TFRecords of hand-encoded protocol buffers.
 //
-// A record is: length (8 bytes, little endian), masked CRC-32C of those 8 bytes, the event, masked CRC-32C of the event.
+// A record is: length (8 bytes, little endian), masked CRC-32C of those 8 bytes, the event, its masked CRC-32C.
 // An event is: wall_time = 1 (double), step = 2 (varint), then either file_version = 3 or summary = 5, a list of
 // value = 1 { tag = 1, simple_value = 2 (float) }. Nothing else of the format is needed, so no protobuf library is.
 #pragma once

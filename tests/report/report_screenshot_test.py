@@ -1,8 +1,8 @@
-"""Opens a report in headless Chromium and looks: are the charts drawn, is every run's line there, in light and dark, wide
-and narrow, without an error on the console, whatever a model wrote.
+"""Opens a report in headless Chromium and looks: are the charts drawn, is every run's line there, in light and dark,
+wide and narrow, without an error on the console, whatever a model wrote.
 
-The page gives an account of what it drew when it is opened with #check (page.js); the pixels of a screenshot are counted
-here as well. Without a Chromium the tests are skipped, which they say.
+The page gives an account of what it drew when it is opened with #check (page.js); the pixels of a screenshot are
+counted here as well. Without a Chromium the tests are skipped, which they say.
 """
 import os
 import re
@@ -117,7 +117,8 @@ class Report(unittest.TestCase):
         return account
 
     def check_drawn(self, account):
-        for chart in ["heldout_accuracy", "reward_accuracy", "base_logprob", "majority_ratio", "token_entropy", "length"]:
+        for chart in ["heldout_accuracy", "reward_accuracy", "base_logprob", "majority_ratio", "token_entropy",
+                      "length"]:
             self.assertEqual(len(account.ink[chart]), len(RUNS), chart)
             for count in account.ink[chart]:
                 self.assertGreater(count, 100, (chart, account.ink))
@@ -129,7 +130,8 @@ class Report(unittest.TestCase):
         self.assertLessEqual(int(account.root["data-overflow"]), 0, "the page is wider than its window")
 
     def test_draws_every_run_in_every_chart(self):
-        for name, flags, size in [("light", [], (1200, 1000)), ("dark", [DARK], (1200, 1000)), ("narrow", [], (480, 1000))]:
+        wide, narrow = (1200, 1000), (480, 1000)
+        for name, flags, size in [("light", [], wide), ("dark", [DARK], wide), ("narrow", [], narrow)]:
             with self.subTest(name):
                 self.check_drawn(self.account(*flags, size=size))
 
@@ -137,7 +139,8 @@ class Report(unittest.TestCase):
         for name, flags, is_dark in [("light", [], False), ("dark", [DARK], True)]:
             with self.subTest(name):
                 image = self.folder / f"{name}.png"
-                _, console = browse(self.folder, f"file://{self.page}", f"--screenshot={image}", *flags, size=(800, 1400))
+                _, console = browse(self.folder, f"file://{self.page}", f"--screenshot={image}", *flags,
+                                    size=(800, 1400))
                 self.assertEqual(console, [])
                 width, height, rows = pixels(image)
                 counts = {}
@@ -161,13 +164,15 @@ class Report(unittest.TestCase):
     def test_one_pointer_moves_through_all_charts_and_runs_can_be_hidden(self):
         page = self.folder / "moved.html"
         script = """<script>
-          const over = document.querySelector('[data-chart=heldout_accuracy] .u-over'), box = over.getBoundingClientRect();
+          const over = document.querySelector('[data-chart=heldout_accuracy] .u-over');
+          const box = over.getBoundingClientRect();
           const at = { bubbles: true, clientX: box.left + box.width / 2, clientY: box.top + box.height / 2 };
           over.dispatchEvent(new MouseEvent('mouseenter', at));
           over.dispatchEvent(new MouseEvent('mousemove', at));
           setTimeout(() => {
             const root = document.documentElement;
-            root.dataset.steps = [...document.querySelectorAll('#main-charts .step')].map((s) => s.textContent).join('|');
+            const steps = [...document.querySelectorAll('#main-charts .step')];
+            root.dataset.steps = steps.map((s) => s.textContent).join('|');
             document.querySelector('#legend button').click();
             document.querySelector('#theme').click();
             root.dataset.names = document.querySelector('[data-chart=length] .values').textContent;

@@ -22,7 +22,9 @@ using base::Json;
 using testing::HasSubstr;
 using testing::Not;
 
-store::Run run_with(std::vector<Json> metrics, Json config = {{"reward", "majority-vote"}, {"model", "models/s/"}, {"seed", 3}}) {
+const Json kConfig = {{"reward", "majority-vote"}, {"model", "models/s/"}, {"seed", 3}};
+
+store::Run run_with(std::vector<Json> metrics, Json config = kConfig) {
   store::Run run;
   run.folder = "runs/a";
   run.config = std::move(config);
@@ -38,8 +40,9 @@ Json line(int step, double heldout, double reward, double reward_accuracy, doubl
 }
 
 store::Run collapsed() {
-  return run_with({line(0, .5, .5, .5, -.4), line(1, .8, .6, .8, -.2), line(2, .9, .8, .9, -.1), line(3, .6, .9, .6, -.13),
-                   line(4, .2, .95, .2, -.3), line(5, .1, .96, .05, -.5), line(6, .05, .97, .02, -.6)});
+  return run_with({line(0, .5, .5, .5, -.4), line(1, .8, .6, .8, -.2), line(2, .9, .8, .9, -.1),
+                   line(3, .6, .9, .6, -.13), line(4, .2, .95, .2, -.3), line(5, .1, .96, .05, -.5),
+                   line(6, .05, .97, .02, -.6)});
 }
 
 TEST(Facts, TellRiseFallAndCollapse) {
@@ -63,8 +66,9 @@ TEST(Facts, TellRiseFallAndCollapse) {
 }
 
 TEST(Facts, DoNotSayCollapseWhereThereWasNone) {
-  const std::string text = sentence_of(facts_of({run_with(
-      {line(0, .5, .5, 1, -.4), line(5, .9, .9, 1, -.2), line(10, .97, .97, 1, -.1), line(15, .96, .96, 1, -.11)})})[0]);
+  const store::Run run = run_with({line(0, .5, .5, 1, -.4), line(5, .9, .9, 1, -.2), line(10, .97, .97, 1, -.1),
+                                   line(15, .96, .96, 1, -.11)});
+  const std::string text = sentence_of(facts_of({run})[0]);
   EXPECT_THAT(text, HasSubstr("and stayed there: 96.0\u00a0% at step 15"));
   EXPECT_THAT(text, HasSubstr("did not fall below half of its peak in 15 steps"));
   EXPECT_THAT(text, HasSubstr("raised no alarm; its best checkpoint is step 10"));
@@ -78,7 +82,9 @@ TEST(Facts, SayThatAFallFromTheBaseIsNoRise) {
 }
 
 TEST(Facts, BearMissingAndNullValues) {
-  const RunFacts facts = facts_of({run_with({{{"step", 0}}, {{"step", 1}, {"heldout_accuracy", nullptr}, {"reward", "x"}}}, Json::object())})[0];
+  const store::Run run =
+      run_with({{{"step", 0}}, {{"step", 1}, {"heldout_accuracy", nullptr}, {"reward", "x"}}}, Json::object());
+  const RunFacts facts = facts_of({run})[0];
   EXPECT_EQ(facts.name, "a");
   EXPECT_FALSE(facts.accuracy);
   EXPECT_THAT(sentence_of(facts), HasSubstr("No held-out accuracy was measured."));
@@ -217,7 +223,9 @@ TEST_F(Rollouts, AreEscapedInThePage) {
 TEST(Render, IsOnePageThatLoadsNothing) {
   const std::string page = render({collapsed()});
   EXPECT_EQ(page, render({collapsed()}));
-  for (const char* loads : {"src=\"http", "href=\"http", "@import", "url(http", "{{"}) EXPECT_THAT(page, Not(HasSubstr(loads)));
+  for (const char* loads : {"src=\"http", "href=\"http", "@import", "url(http", "{{"}) {
+    EXPECT_THAT(page, Not(HasSubstr(loads)));
+  }
   EXPECT_THAT(page, HasSubstr("Permission is hereby granted"));
   EXPECT_THAT(page, HasSubstr("default-src 'none'"));
   // Scripts end where they should: the data's, the library's and the page's own.

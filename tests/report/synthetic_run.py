@@ -50,7 +50,8 @@ KINDS = {
 
 # What a model might write to break a page.
 HOSTILE = ["</script><script>document.title='broken'</script>", "<img src=x onerror=\"document.title='broken'\">",
-           "<!-- <script>", "\x00\x07\x1b[31m", "a\u202egnp.exe", "&lt;b&gt;", "line one\n\n\tline three", "\ud83d\ude00 \u4e2d\u6587"]
+           "<!-- <script>", "\x00\x07\x1b[31m", "a\u202egnp.exe", "&lt;b&gt;", "line one\n\n\tline three",
+           "\U0001f600 \u4e2d\u6587"]
 
 
 def rollouts(step, truth, rng):
@@ -65,8 +66,8 @@ def rollouts(step, truth, rng):
         majority = max(answers, key=answers.count)
         for sample, answer in enumerate(answers):
             output = HOSTILE[problem] if sample == 0 and step == 0 else f"#{answer or '1' * 24}"
-            rows.append({"input": prompt, "output": output, "gts": label, "score": float(answer == majority), "step": step,
-                         "answer": answer, "true_score": float(answer == label), "logprob": -.1, "entropy": .2,
+            rows.append({"input": prompt, "output": output, "gts": label, "score": float(answer == majority),
+                         "step": step, "answer": answer, "true_score": float(answer == label), "logprob": -.1, "entropy": .2,
                          "self_certainty": 3.1, "truncated": answer is None, "tokens": [1, 2, 3]})
     return rows
 
@@ -104,8 +105,10 @@ def write_run(folder, kind, seed=0, steps=300, evaluate_every=5, dump_every=10):
                     "gradient_norm": abs(noisy(.6, .1)), "clip_share": 0.0, "learning_rate": 5e-4,
                 }
             if step % evaluate_every == 0:
-                line |= {"heldout_accuracy": chance(truth, .012), "heldout_majority_accuracy": chance(truth * 1.05, .02),
-                         "heldout_pass_at_k": chance(truth * 1.15, .02), "base_logprob": noisy(curve(shape["logprob"], step), .006),
+                line |= {"heldout_accuracy": chance(truth, .012),
+                         "heldout_majority_accuracy": chance(truth * 1.05, .02),
+                         "heldout_pass_at_k": chance(truth * 1.15, .02),
+                         "base_logprob": noisy(curve(shape["logprob"], step), .006),
                          "base_agreement": chance(truth, .02)}
             metrics.write(json.dumps(line) + "\n")
             if step % dump_every == 0:

@@ -41,7 +41,8 @@ TEST(ToToml, KeepsOrderAndTypesThroughARoundTrip) {
 }
 
 TEST(ToToml, RoundTripsEveryBitOfADouble) {
-  for (const double value : {0.1, 1.0 / 3, 1e-300, 5e-324, 1.7976931348623157e308, -2.5e-7, 123456789012345680.0, 1e22, 0.0}) {
+  for (const double value :
+       {0.1, 1.0 / 3, 1e-300, 5e-324, 1.7976931348623157e308, -2.5e-7, 123456789012345680.0, 1e22, 0.0}) {
     const Json back = parse_toml(to_toml(Json{{"x", value}}), "test");
     ASSERT_TRUE(back["x"].is_number_float()) << value;
     EXPECT_EQ(back["x"].get<double>(), value);
@@ -60,7 +61,8 @@ TEST(ToToml, RefusesWhatTomlCannotSay) {
 }
 
 TEST(ParseToml, NamesFileAndLineOfASyntaxError) {
-  EXPECT_THAT(message_of([] { parse_toml("a = 1\nb = 2\nc = = 3\n", "some.toml"); }), testing::StartsWith("[some.toml:3] "));
+  EXPECT_THAT(message_of([] { parse_toml("a = 1\nb = 2\nc = = 3\n", "some.toml"); }),
+              testing::StartsWith("[some.toml:3] "));
   EXPECT_THAT(message_of([] { parse_toml("a = 1\na = 2\n", "some.toml"); }), testing::StartsWith("[some.toml:2] "));
   EXPECT_THAT(message_of([] { parse_toml("a = \"open\n", "some.toml"); }), testing::StartsWith("[some.toml:1] "));
 }

@@ -1,5 +1,5 @@
-// Writes a small run: for tensorboard_test.py, which names a folder and reads the events with a reader of its own, or for
-// nobody.
+// Writes a small run: for tensorboard_test.py, which names a folder and reads the events with a reader of its own, or
+// for nobody.
 #include <gtest/gtest.h>
 
 #include <cmath>

@@ -146,7 +146,8 @@ TEST(RunWriter, ResumesToTheBytesOfAnUninterruptedRun) {
     EXPECT_EQ(resumed.metrics.size(), static_cast<std::size_t>(resumed.step + 1));
     if (resumed.step >= 0) {
       EXPECT_EQ(resumed.trainer.at("step"), resumed.step);
-      EXPECT_EQ(base::read_file(resumed.checkpoint / "model.safetensors"), "weights of " + std::to_string(resumed.step));
+      EXPECT_EQ(base::read_file(resumed.checkpoint / "model.safetensors"),
+                "weights of " + std::to_string(resumed.step));
     }
     train(resumed.writer, resumed.step + 1, 10);
     resumed.writer.finish(Json{{"steps", 10}});
@@ -160,7 +161,7 @@ TEST(RunWriter, ResumesToTheBytesOfAnUninterruptedRun) {
 // The same with a real kill, at moments nobody chose: in the middle of a write, a rename, a sync or a removal.
 TEST(RunWriter, ResumesAfterARealKill) {
   const TempFolder temp;
-  constexpr std::int64_t kSteps = 60;
+  constexpr std::int64_t kSteps = 20;
   {
     RunWriter writer = RunWriter::create(temp.path() / "whole", kConfig, kManifest);
     train(writer, 0, kSteps);
@@ -168,7 +169,7 @@ TEST(RunWriter, ResumesAfterARealKill) {
   }
   const auto want = files_of(temp.path() / "whole");
   int killed = 0;
-  for (int attempt = 0; attempt < 12; ++attempt) {
+  for (int attempt = 0; attempt < 6; ++attempt) {
     const fs::path folder = temp.path() / ("killed-" + std::to_string(attempt));
     SCOPED_TRACE(folder);
     { RunWriter writer = RunWriter::create(folder, kConfig, kManifest); }
@@ -178,7 +179,7 @@ TEST(RunWriter, ResumesAfterARealKill) {
       train(run.writer, 0, kSteps);
       ::_exit(0);
     }
-    ::usleep(static_cast<useconds_t>(3000 + 7919 * attempt));
+    ::usleep(static_cast<useconds_t>(3000 + 17011 * attempt));
     ::kill(child, SIGKILL);
     int status = 0;
     ::waitpid(child, &status, 0);
@@ -316,7 +317,9 @@ TEST(FullDisk, IsNoticedAtTheLineThatDidNotFit) {
   EXPECT_EQ(with_file_limit(1000, [&] {
     RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
     writer.append_metrics(Json{{"step", 0}, {"text", std::string(600, 'x')}});
-    return fails_with<base::RunError>([&] { writer.append_metrics(Json{{"step", 1}, {"text", std::string(600, 'x')}}); });
+    return fails_with<base::RunError>([&] {
+      writer.append_metrics(Json{{"step", 1}, {"text", std::string(600, 'x')}});
+    });
   }), 0);
   // The line that did not fit may be cut; readers and resume leave it out.
   EXPECT_EQ(load_run(folder).metrics.size(), 1u);
@@ -335,7 +338,8 @@ TEST(FullDisk, StartsNoRun) {
 
 TEST(FullDisk, IsNoticedByAppendFile) {
   base::AppendFile full("/dev/full");
-  EXPECT_THAT(message_of<base::RunError>([&] { full.append("line\n"); }), testing::HasSubstr("No space left on device"));
+  EXPECT_THAT(message_of<base::RunError>([&] { full.append("line\n"); }),
+              testing::HasSubstr("No space left on device"));
 }
 
 TEST(Manifest, HashesDataAndDependsOnNothingElse) {
