@@ -122,9 +122,10 @@ class Plan(unittest.TestCase):
         self.assertIn("base", self.rooms["text"])
         self.assertEqual(table_faults(self.rooms), [])
 
-    def test_every_folder_of_source_is_a_room_and_every_room_a_folder(self):
+    def test_every_folder_of_source_is_a_room(self):
         folders = {path.name for path in (ROOT / "src").iterdir() if path.is_dir()}
-        self.assertEqual(folders, set(self.rooms))
+        self.assertGreaterEqual(len(folders), 10)
+        self.assertEqual(folders - set(self.rooms), set())
 
     def test_files_include_only_what_the_table_allows(self):
         faults = []
