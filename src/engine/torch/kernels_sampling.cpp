@@ -9,17 +9,17 @@
 namespace whet::engine::kernels {
 namespace {
 
-/// Sums over a row of logits z (already divided by the temperature): everything the statistics need.
+/// Sums over a row of logits l, where z = l / temperature: everything the statistics need.
 struct RowSums {
   std::int32_t best = 0;   ///< smallest index of the largest logit
-  float largest = 0;
-  float second = 0;        ///< second largest, equal to `largest` on a tie
-  double exponentials = 0; ///< sum of e^(z - largest)
-  double weighted = 0;     ///< sum of (z - largest) e^(z - largest)
-  double shifted = 0;      ///< sum of (z - largest)
+  float largest = 0;       ///< of the l
+  float second = 0;        ///< second largest l, equal to `largest` on a tie
+  double exponentials = 0; ///< sum of e^(z - largest z)
+  double weighted = 0;     ///< sum of (z - largest z) e^(z - largest z)
+  double shifted = 0;      ///< sum of (z - largest z)
 };
 
-/// Fills weights[v] = e^(z_v - largest). Block sums in float, totals in double: a vocabulary of 150,000 would lose
+/// Fills weights[v] = e^(z_v - largest z). Block sums in float, totals in double: a vocabulary of 150,000 would lose
 /// digits in a single float sum.
 WHET_MULTIVERSION RowSums sum_row(const float* logits, float* weights, std::int64_t vocabulary, float inverse_temperature) {
   RowSums sums;
@@ -34,8 +34,8 @@ WHET_MULTIVERSION RowSums sum_row(const float* logits, float* weights, std::int6
 #pragma omp simd reduction(max : second)
   for (std::int64_t v = best + 1; v < vocabulary; ++v) second = logits[v] > second ? logits[v] : second;
   sums.best = static_cast<std::int32_t>(best);
-  sums.largest = largest * inverse_temperature;
-  sums.second = second * inverse_temperature;
+  sums.largest = largest;
+  sums.second = second;
   constexpr std::int64_t kBlock = 1024;
   for (std::int64_t begin = 0; begin < vocabulary; begin += kBlock) {
     const std::int64_t end = std::min(vocabulary, begin + kBlock);
@@ -109,7 +109,9 @@ SampledToken sample_token(const float* logits, float* scratch, std::int64_t voca
   token.statistics.entropy = static_cast<float>(std::max(0.0, log_sum - sums.weighted / sums.exponentials));
   token.statistics.self_certainty = static_cast<float>(
       std::max(0.0, log_sum - sums.shifted / static_cast<double>(vocabulary) - std::log(static_cast<double>(vocabulary))));
-  const double second = vocabulary > 1 ? std::exp(static_cast<double>(sums.second) - sums.largest) : 0.0;
+  // Differences of logits first, scaled after: scaled logits of a hundred, rounded to float, would move a log-prob by 5e-6.
+  const auto below_largest = [&](float logit) { return (static_cast<double>(logit) - sums.largest) * inverse_temperature; };
+  const double second = vocabulary > 1 ? std::exp(below_largest(sums.second)) : 0.0;
   token.statistics.gap = static_cast<float>((1.0 - second) / sums.exponentials);
   if (options.greedy) {
     token.id = sums.best;
@@ -118,8 +120,7 @@ SampledToken sample_token(const float* logits, float* scratch, std::int64_t voca
     if (options.top_k > 0 || options.top_p < 1.0) total = restrict(scratch, vocabulary, total, options);
     token.id = invert(scratch, vocabulary, uniform * total);
   }
-  token.statistics.logprob =
-      static_cast<float>((static_cast<double>(logits[token.id]) * inverse_temperature - sums.largest) - log_sum);
+  token.statistics.logprob = static_cast<float>(std::min(0.0, below_largest(logits[token.id]) - log_sum));
   return token;
 }
 

@@ -15,7 +15,7 @@
 
 namespace whet::engine {
 
-/// e^x for x <= 0 (every use here subtracts a maximum first). Relative error below 2e-7; 0 below -87.
+/// e^x for x <= 0 (every use here subtracts a maximum first). Relative error below 3e-7; 0 below -87.
 WHET_INLINE float fast_exp(float x) {
   // x = n log 2 + r with |r| <= log(2)/2; e^r by a polynomial of degree 6 (Taylor's coefficients: the remainder
   // r^7/5040 is below 1.2e-7 on that range), 2^n through the exponent bits.

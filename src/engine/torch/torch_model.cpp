@@ -139,17 +139,21 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   };
   const TensorView& first = get("first_moment", DType::kF32);
   const TensorView& second = get("second_moment", DType::kF32);
-  const TensorView& steps = get("steps", DType::kI64);
-  std::memcpy(&steps_, steps.bytes.data(), sizeof(steps_));
+  const TensorView& stored_steps = get("steps", DType::kI64);
+  std::int64_t steps = 0;
+  if (stored_steps.bytes.size() != sizeof(steps)) base::user_error("optimizer", "{}: steps is not one number", file.string());
+  std::memcpy(&steps, stored_steps.bytes.data(), sizeof(steps));
   const std::size_t wanted = decoder_->weights().nbytes();
-  if (first.bytes.empty() && second.bytes.empty() && steps_ == 0) {
+  if (first.bytes.empty() && second.bytes.empty() && steps == 0) {
     first_moment_ = second_moment_ = at::Tensor();
+    steps_ = 0;
     return;
   }
   if (first.bytes.size() != wanted || second.bytes.size() != wanted) {
     base::user_error("optimizer", "{}: {} bytes of moments, want {} (does it belong to this model?)", file.string(),
                      first.bytes.size(), wanted);
   }
+  steps_ = steps;
   first_moment_ = at::empty_like(decoder_->weights());
   second_moment_ = at::empty_like(decoder_->weights());
   std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);

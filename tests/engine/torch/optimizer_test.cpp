@@ -49,6 +49,8 @@ void accumulate(TorchModel& model, std::uint64_t seed, float scale = 1.0f) {
 
 std::filesystem::path temporary(const std::string& name) { return std::filesystem::path(testing::TempDir()) / ("whet_optimizer_" + name); }
 
+bool same_files(const std::filesystem::path& a, const std::filesystem::path& b) { return base::read_file(a) == base::read_file(b); }
+
 TEST(Optimizer, IsAdamWWithClippingAsWrittenInDouble) {
   for (const AdamOptions& options :
        {AdamOptions{.learning_rate = 1e-2, .clip = 0.5}, AdamOptions{.learning_rate = 3e-3, .beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0, .clip = 0},
@@ -89,7 +91,7 @@ TEST(Optimizer, RefusesAGradientThatIsNotANumberAndLeavesEverythingAsItWas) {
     EXPECT_THROW(model.optimizer_step({.learning_rate = 1e-3}), base::RunError);
     EXPECT_TRUE(same_bytes(decoder->weights(), before));
     model.save_optimizer(temporary("after"));
-    EXPECT_EQ(base::read_file(temporary("before")), base::read_file(temporary("after")));
+    EXPECT_TRUE(same_files(temporary("before"), temporary("after")));
   }
 }
 
@@ -119,7 +121,7 @@ TEST(Optimizer, ContinuesFromDiskToTheSameBytes) {
   }
   model.save_optimizer(folder / "a");
   resumed.save_optimizer(folder / "b");
-  EXPECT_EQ(base::read_file(folder / "a"), base::read_file(folder / "b"));
+  EXPECT_TRUE(same_files(folder / "a", folder / "b"));
   std::filesystem::remove_all(folder);
 }
 
@@ -132,7 +134,7 @@ TEST(Optimizer, AStateFromBeforeTheFirstStepLoadsAsOne) {
   model.optimizer_step({});
   model.load_optimizer(file);
   model.save_optimizer(temporary("again"));
-  EXPECT_EQ(base::read_file(file), base::read_file(temporary("again")));
+  EXPECT_TRUE(same_files(file, temporary("again")));
 }
 
 TEST(Optimizer, RefusesAStateOfAnotherModelAndKeepsItsOwn) {
@@ -147,7 +149,7 @@ TEST(Optimizer, RefusesAStateOfAnotherModelAndKeepsItsOwn) {
   small.save_optimizer(temporary("small"));
   EXPECT_THROW(small.load_optimizer(temporary("large")), base::UserError);
   small.save_optimizer(temporary("kept"));
-  EXPECT_EQ(base::read_file(temporary("small")), base::read_file(temporary("kept")));
+  EXPECT_TRUE(same_files(temporary("small"), temporary("kept")));
   base::write_file(temporary("text"), "not safetensors");
   EXPECT_THROW(small.load_optimizer(temporary("text")), base::UserError);
 }
