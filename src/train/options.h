@@ -89,7 +89,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", at_least(1));
   visit_fields(o.sampling, visit);
   visit(o.learning_rate, "learning-rate",
-        "AdamW's; 0: by the model's size, 5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion", within(0, 1));
+        "AdamW's; 0: by the model's size, 2.5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion", within(0, 1));
   visit(o.learning_rate_schedule, "learning-rate-schedule", "constant, or cosine to zero over --steps",
         one_of({"constant", "cosine"}));
   visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", at_least(0));

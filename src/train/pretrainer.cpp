@@ -58,7 +58,9 @@ Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, cons
   base::Random probe(0);
   (void)task_->document(options_.mixture, probe);
   const std::string alphabet = sorted_alphabet(*task_);
-  const engine::ModelConfig config = config_of(options_, static_cast<std::int64_t>(alphabet.size()) + 1);
+  const auto tokens = static_cast<std::int64_t>(alphabet.size()) + 1;  // and the end token
+  model_ = engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed),
+                             {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = tokens});
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
                                               .engine = engine::engine_versions(),
@@ -67,8 +69,6 @@ Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, cons
   fs::create_directories(out / kTokenizerFolder);
   tokenizer::write_character_tokenizer(out / kTokenizerFolder, alphabet);
   tokenizer_.emplace(tokenizer::Tokenizer::load(out / kTokenizerFolder));
-  model_ = engine::new_model(config, static_cast<std::uint64_t>(options_.seed),
-                             {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = tokenizer_->vocab_size()});
 }
 
 Pretrainer::Pretrainer(const fs::path& folder) {

@@ -45,7 +45,7 @@ engine::SamplingOptions sampling_options(const SamplingFields& fields, const tas
 
 double learning_rate_for(double given, std::int64_t parameters) {
   if (given > 0) return given;
-  constexpr double kSmallRate = 5e-4, kSmallSize = 1.5e5, kLargeRate = 1e-6, kLargeSize = 1.7e9;
+  constexpr double kSmallRate = 2.5e-4, kSmallSize = 1.5e5, kLargeRate = 1e-6, kLargeSize = 1.7e9;
   const double exponent = std::log(kLargeRate / kSmallRate) / std::log(kLargeSize / kSmallSize);
   const double rate = kSmallRate * std::pow(static_cast<double>(parameters) / kSmallSize, exponent);
   // Two digits, because a rate is a choice and not a measurement.

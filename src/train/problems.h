@@ -22,8 +22,9 @@ std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int6
 /// Sampling options with the task's own length limit where none was given.
 engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task);
 
-/// --learning-rate, or the rate for a model of that many parameters: the power law through 5e-4 at 150 thousand (the
-/// rate that the embedded models rise and fall at) and 1e-6 at 1.7 billion (the paper's).
+/// --learning-rate, or the rate for a model of that many parameters: the power law through 2.5e-4 at 150 thousand (where
+/// the embedded models rise slowly enough to be watched and supervised training stays up) and 1e-6 at 1.7 billion (the
+/// paper's).
 double learning_rate_for(double given, std::int64_t parameters);
 
 }  // namespace whet::train
