@@ -30,10 +30,12 @@ def main():
     for name in ("majority-vote", "trajectory-entropy", "ground-truth"):
         text, *results[name] = sentence(name, metrics(out / name))
         print("  " + text)
-    if mcs["mcs"] is None:
+    half = mcs["collapse_steps"]["half-peak"]
+    if half is None:
         print(f"  The majority-vote run did not collapse within {mcs['steps']} steps.")
     else:
-        print(f"  Majority vote collapsed at step {mcs['mcs']} (reward accuracy below half of its peak)."
+        end = f"below 10 % at step {mcs['mcs']}" if mcs["mcs"] else f"still above 10 % at step {mcs['steps']}"
+        print(f"  Majority vote collapsed: its reward accuracy was below half of its peak at step {half} and {end}."
               " Nothing in its reward showed it.")
     if mcs["label_free_peak_step"] is not None:
         alarm = "gave no alarm" if mcs["label_free_step"] is None else f"gave the alarm at step {mcs['label_free_step']}"
