@@ -1,4 +1,5 @@
 // whet eval: how good a model is on held-out problems, with intervals.
+#include <algorithm>
 #include <cstdio>
 #include <memory>
 
@@ -32,13 +33,13 @@ void visit_fields(EvalOptions& o, Visitor&& visit) {
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit_fields(o.source, visit);
   visit(o.split, "split", "which problems", one_of({"held-out", "train"}));
-  visit(o.count, "count", "problems", at_least(1));
-  visit(o.samples, "samples", "rollouts of each: the k of avg@k and maj@k", at_least(1));
+  visit(o.count, "count", "problems", count_from(1));
+  visit(o.samples, "samples", "rollouts of each: the k of avg@k and maj@k", count_from(1));
   visit(o.pass_at, "pass-at", "the k's of pass@k, at most --samples; default: --samples", anything());
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
-  visit(o.threads, "threads", "CPU threads; 0: one per core", at_least(0));
+  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
 std::vector<int> pass_ks(const EvalOptions& options) {
@@ -66,13 +67,15 @@ int run(const EvalOptions& options, bool json) {
   const auto ks = pass_ks(options);
   const auto task = train::make_task(options.source);
   const auto folder = train::resolve_model(options.model);
-  const auto problems = options.split == "train"
-                            ? train::take_problems(*task, tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed),
-                                                   options.count)
-                            : train::held_out_problems(*task, options.count);
-  for (const auto& problem : problems) {
-    if (!task->has_label(problem)) base::user_error("eval", "problem {} has no answer; accuracy needs labels", problem.id);
-  }
+  const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
+  train::require_labels(*task, split, "eval");
+  // Each problem once: repeated ones would make the intervals narrower than they are.
+  const auto most = task->size(split).value_or(static_cast<std::uint64_t>(options.count));
+  const auto problems =
+      split == tasks::Split::kTrain
+          ? train::take_problems(*task, split, static_cast<std::uint64_t>(options.seed),
+                                 std::min(options.count, static_cast<std::int64_t>(most)))
+          : train::held_out_problems(*task, options.count);
   train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
   auto sampling = train::sampling_options(options.sampling, *task);
   sampling.greedy = options.greedy;

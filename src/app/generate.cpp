@@ -30,12 +30,12 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit(o.prompt, "prompt", "texts to continue; '-' reads one a line from standard input", anything());
   visit(o.task, "task", "instead of --prompt: held-out problems of this task, responses graded", anything());
-  visit(o.count, "count", "problems of --task", at_least(1));
-  visit(o.samples, "samples", "responses to each", at_least(1));
+  visit(o.count, "count", "problems of --task", count_from(1));
+  visit(o.samples, "samples", "responses to each", count_from(1));
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
-  visit(o.threads, "threads", "CPU threads; 0: one per core", at_least(0));
+  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
 /// What `generate` prints of one response.
@@ -84,7 +84,9 @@ int run(const GenerateOptions& options, bool json) {
       texts.push_back(prompt);
       continue;
     }
+    const std::size_t before = texts.size();
     for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
+    if (texts.size() == before) base::user_error("prompt", "no line on standard input, want a prompt a line");
   }
   train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
   engine::SamplingOptions sampling{.temperature = options.sampling.temperature,
@@ -99,6 +101,7 @@ int run(const GenerateOptions& options, bool json) {
     prompts.push_back({model.tokenizer.encode(text), base::hash_text(text), static_cast<int>(options.samples)});
   }
   const auto groups = model.model->rollout({prompts, sampling, stream});
+  train::require_finite(groups);
   for (std::size_t i = 0; i < groups.size(); ++i) {
     for (const engine::Rollout& rollout : groups[i]) {
       print(row(texts[i], model.tokenizer.decode(rollout.tokens, /*skip_special=*/true), rollout), json);

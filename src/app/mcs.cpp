@@ -25,6 +25,7 @@ base::Json or_null(const std::optional<T>& value) {
 int run(const Arguments& arguments) {
   const analysis::CollapseMark mark = analysis::parse_mark(arguments.threshold);
   if (arguments.out.empty()) base::user_error("mcs", "no --out, want the folder of the new run");
+  train::require_labels(*train::make_task(arguments.options.source), tasks::Split::kTrain, "mcs");
   train::Trainer trainer(arguments.options, arguments.out, command_line());
   print_line(fmt::format("mcs {}: {} training until reward accuracy is below {}, at most {} steps, in {}",
                          trainer.options().model, trainer.options().reward, mark.name, trainer.options().steps,
@@ -45,11 +46,6 @@ int run(const Arguments& arguments) {
     return 130;
   }
   const std::optional<std::int64_t> mcs = watch.marks().front().step;
-  const std::optional<std::int64_t> label_free = summary.watch ? summary.watch->collapse_step : std::nullopt;
-  if (watch.points() == 0) {
-    base::user_error("mcs", "the problems have no answers, so reward accuracy cannot be measured (label-free collapse step: {})",
-                     label_free ? std::to_string(*label_free) : "none in this run");
-  }
   print_line(mcs ? fmt::format("Model Collapse Step: {} (reward accuracy below {})", *mcs, mark.name)
                  : fmt::format("no collapse: reward accuracy never fell below {} in {} steps, the budget's end", mark.name,
                                summary.steps));
@@ -72,7 +68,7 @@ int run(const Arguments& arguments) {
   object["base_accuracy"] = summary.accuracy ? base::Json(summary.accuracy->first) : base::Json(nullptr);
   object["final_accuracy"] = summary.accuracy ? base::Json(summary.accuracy->final) : base::Json(nullptr);
   object["lost_share"] = summary.accuracy ? base::Json(summary.accuracy->lost_share()) : base::Json(nullptr);
-  object["label_free_step"] = or_null(label_free);
+  object["label_free_step"] = or_null(summary.watch ? summary.watch->collapse_step : std::nullopt);
   object["label_free_peak_step"] = or_null(summary.watch ? summary.watch->peak_step : std::nullopt);
   for (const auto& result : summary.marks) object["collapse_steps"][result.mark.name] = or_null(result.step);
   object["steps"] = summary.steps;

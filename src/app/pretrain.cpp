@@ -17,10 +17,11 @@ struct Arguments {
   std::string resume;
 };
 
-int run(const Arguments& arguments) {
+int run(const CLI::App& app, const Arguments& arguments) {
   if (arguments.out.empty() == arguments.resume.empty()) {
     base::user_error("pretrain", "want either --out FOLDER (a new run) or --resume FOLDER");
   }
+  if (!arguments.resume.empty()) check_only_resume(app);
   train::Pretrainer pretrainer = arguments.resume.empty()
                                      ? train::Pretrainer(arguments.options, arguments.out, command_line())
                                      : train::Pretrainer(arguments.resume);
@@ -68,7 +69,7 @@ const base::Registrar kRegistered(
               add_fields(app, arguments->options);
               app.add_option("--out", arguments->out, "folder of the new run");
               app.add_option("--resume", arguments->resume, "go on with the run in this folder");
-              return [arguments] { return run(*arguments); };
+              return [arguments, &app] { return run(app, *arguments); };
             }});
 
 }  // namespace

@@ -30,10 +30,11 @@ void describe_end(const train::TrainSummary& summary, const std::filesystem::pat
                          folder.string()));
 }
 
-int run(const Arguments& arguments) {
+int run(const CLI::App& app, const Arguments& arguments) {
   if (arguments.out.empty() == arguments.resume.empty()) {
     base::user_error("train", "want either --out FOLDER (a new run) or --resume FOLDER");
   }
+  if (!arguments.resume.empty()) check_only_resume(app);
   train::Trainer trainer = arguments.resume.empty() ? train::Trainer(arguments.options, arguments.out, command_line())
                                                     : train::Trainer(arguments.resume);
   const auto& options = trainer.options();
@@ -69,7 +70,7 @@ const base::Registrar kRegistered(
               app.add_option("--out", arguments->out, "folder of the new run");
               app.add_option("--resume", arguments->resume, "go on with the run in this folder");
               add_config(app, arguments->options, arguments->config);
-              return [arguments] { return run(*arguments); };
+              return [arguments, &app] { return run(app, *arguments); };
             }});
 
 }  // namespace

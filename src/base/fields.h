@@ -31,6 +31,8 @@ struct Allowed {
 
 inline Allowed anything() { return {}; }
 inline Allowed at_least(double low) { return {.low = low}; }
+/// A number of things: as at_least, and small enough for an int, which is what many of them become.
+inline Allowed count_from(double low) { return {.low = low, .high = std::numeric_limits<int>::max()}; }
 inline Allowed above(double low) { return {.low = low, .low_open = true}; }
 inline Allowed within(double low, double high) { return {.low = low, .high = high}; }
 inline Allowed one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
@@ -41,10 +43,13 @@ void check_allowed(const T& value, std::string_view name, const Allowed& allowed
   if constexpr (std::is_arithmetic_v<T> && !std::is_same_v<T, bool>) {
     const auto number = static_cast<double>(value);
     const bool low_ok = allowed.low_open ? number > allowed.low : number >= allowed.low;
-    if (std::isnan(number) || !low_ok || number > allowed.high) {
-      if (std::isfinite(allowed.high)) {
+    if (!std::isfinite(number) || !low_ok || number > allowed.high) {
+      const bool is_count = allowed.high == std::numeric_limits<int>::max();
+      if (low_ok && is_count) user_error(name, "{}, want at most {}", value, allowed.high);
+      if (std::isfinite(allowed.high) && !is_count) {
         user_error(name, "{}, want {} {}..{}", value, allowed.low_open ? "above" : "within", allowed.low, allowed.high);
       }
+      if (low_ok) user_error(name, "{}, want a finite number", value);
       user_error(name, "{}, want {} {}", value, allowed.low_open ? ">" : ">=", allowed.low);
     }
   } else if constexpr (std::is_same_v<T, std::string>) {

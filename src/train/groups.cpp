@@ -1,5 +1,9 @@
 #include "train/groups.h"
 
+#include <algorithm>
+#include <cmath>
+
+#include "base/error.h"
 #include "base/random.h"
 #include "text/clusters.h"
 
@@ -22,6 +26,19 @@ std::uint64_t draw_key(const tasks::Problem& problem) {
   return base::combine({base::hash_text(problem.id), base::hash_text(problem.prompt)});
 }
 
+void require_finite(const std::vector<std::vector<engine::Rollout>>& groups) {
+  for (const auto& group : groups) {
+    for (const engine::Rollout& rollout : group) {
+      for (const auto* values : {&rollout.logprob, &rollout.entropy, &rollout.self_certainty, &rollout.gap}) {
+        const auto bad = std::find_if_not(values->begin(), values->end(), [](float value) { return std::isfinite(value); });
+        if (bad == values->end()) continue;
+        base::run_error("sampler", "the model's probabilities for token {} of a response are {}, want finite numbers "
+                        "(are its weights broken, or did training diverge?)", bad - values->begin() + 1, *bad);
+      }
+    }
+  }
+}
+
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,
                                  const engine::SamplingOptions& sampling, std::uint64_t stream) {
@@ -31,6 +48,7 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
     prompts.push_back({tokenizer.encode(problem.prompt), draw_key(problem), samples});
   }
   auto rollouts = model.rollout({prompts, sampling, stream});
+  require_finite(rollouts);
   std::vector<Group> groups(problems.size());
   for (std::size_t g = 0; g < groups.size(); ++g) {
     Group& group = groups[g];

@@ -31,6 +31,9 @@ struct Group {
   std::optional<bool> majority_correct(const tasks::Task& task) const;
 };
 
+/// RunError when a sampled token's statistics are not finite: the weights are broken, and what they write means nothing.
+void require_finite(const std::vector<std::vector<engine::Rollout>>& groups);
+
 /// Samples `samples` responses to each problem. `stream` keys the draws (seed, purpose, step).
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,

@@ -42,8 +42,8 @@ void visit_fields(SamplingFields& o, Visitor&& visit) {
   using namespace base;
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.top_p, "top-p", "sample from the smallest set of tokens with this mass", within(1e-6, 1));
-  visit(o.top_k, "top-k", "sample from this many most likely tokens; 0: all", at_least(0));
-  visit(o.max_new_tokens, "max-new-tokens", "length limit of a response; 0: what the task needs", at_least(0));
+  visit(o.top_k, "top-k", "sample from this many most likely tokens; 0: all", count_from(0));
+  visit(o.max_new_tokens, "max-new-tokens", "length limit of a response; 0: what the task needs", count_from(0));
 }
 
 struct TrainOptions {
@@ -83,32 +83,32 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit_fields(o.source, visit);
   visit(o.reward, "reward", "what the policy is paid for ('whet rewards' lists them)", anything());
   visit(o.seed, "seed", "fixes every draw: problems, tokens, choices", at_least(0));
-  visit(o.steps, "steps", "batches to sample and train on", at_least(1));
-  visit(o.prompts, "prompts", "problems in a step", at_least(1));
-  visit(o.samples, "samples", "rollouts of each problem", at_least(1));
-  visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", at_least(1));
+  visit(o.steps, "steps", "batches to sample and train on", count_from(1));
+  visit(o.prompts, "prompts", "problems in a step", count_from(1));
+  visit(o.samples, "samples", "rollouts of each problem", count_from(1));
+  visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", count_from(1));
   visit_fields(o.sampling, visit);
   visit(o.learning_rate, "learning-rate",
         "AdamW's; 0: by the model's size, 2.5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion", within(0, 1));
   visit(o.learning_rate_schedule, "learning-rate-schedule", "constant, or cosine to zero over --steps",
         one_of({"constant", "cosine"}));
-  visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", at_least(0));
-  visit(o.beta1, "beta1", "AdamW's decay of the mean", within(0, 1));
-  visit(o.beta2, "beta2", "AdamW's decay of the square", within(0, 1));
+  visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", count_from(0));
+  visit(o.beta1, "beta1", "AdamW's decay of the mean", within(0, 0.999999));
+  visit(o.beta2, "beta2", "AdamW's decay of the square", within(0, 0.999999));
   visit(o.epsilon, "epsilon", "AdamW's epsilon", above(0));
   visit(o.weight_decay, "weight-decay", "AdamW's, decoupled", at_least(0));
   visit(o.gradient_clip, "gradient-clip", "largest gradient norm; 0: off", at_least(0));
   visit(o.advantage, "advantage", "how rewards are compared", one_of(advantage_names()));
   visit_fields(o.loss, visit);
-  visit(o.eval_every, "eval-every", "steps between held-out measurements", at_least(1));
-  visit(o.eval_problems, "eval-problems", "held-out problems to measure on", at_least(1));
-  visit(o.eval_samples, "eval-samples", "rollouts of each held-out problem", at_least(1));
-  visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", at_least(1));
-  visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", at_least(1));
-  visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", at_least(0));
-  visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", at_least(1));
+  visit(o.eval_every, "eval-every", "steps between held-out measurements", count_from(1));
+  visit(o.eval_problems, "eval-problems", "held-out problems to measure on", count_from(1));
+  visit(o.eval_samples, "eval-samples", "rollouts of each held-out problem", count_from(1));
+  visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", count_from(1));
+  visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));
+  visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", count_from(0));
+  visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.threads, "threads", "CPU threads; 0: one per core. A run repeats byte for byte with the same number",
-        at_least(0));
+        count_from(0));
 }
 
 }  // namespace whet::train

@@ -42,28 +42,28 @@ void visit_fields(PretrainOptions& o, Visitor&& visit) {
   visit(o.task, "task", "whose text to learn ('whet tasks' lists them)", anything());
   visit(o.mixture, "mixture", "which of the task's text mixtures; empty: its default", anything());
   visit(o.seed, "seed", "fixes weights and text", at_least(0));
-  visit(o.steps, "steps", "updates", at_least(1));
-  visit(o.batch, "batch", "documents in an update", at_least(1));
-  visit(o.hidden_size, "hidden-size", "width of the model", at_least(1));
-  visit(o.layers, "layers", "number of layers", at_least(1));
-  visit(o.heads, "heads", "query heads", at_least(1));
-  visit(o.key_value_heads, "key-value-heads", "key and value heads; divides --heads", at_least(1));
-  visit(o.head_dim, "head-dim", "width of a head; even", at_least(2));
-  visit(o.intermediate_size, "intermediate-size", "width of the gated MLP", at_least(1));
-  visit(o.max_positions, "max-positions", "longest sequence that the config allows", at_least(1));
+  visit(o.steps, "steps", "updates", count_from(1));
+  visit(o.batch, "batch", "documents in an update", count_from(1));
+  visit(o.hidden_size, "hidden-size", "width of the model", count_from(1));
+  visit(o.layers, "layers", "number of layers", count_from(1));
+  visit(o.heads, "heads", "query heads", count_from(1));
+  visit(o.key_value_heads, "key-value-heads", "key and value heads; divides --heads", count_from(1));
+  visit(o.head_dim, "head-dim", "width of a head; even", count_from(2));
+  visit(o.intermediate_size, "intermediate-size", "width of the gated MLP", count_from(1));
+  visit(o.max_positions, "max-positions", "longest sequence that the config allows", count_from(1));
   visit(o.tie_embeddings, "tie-embeddings", "one matrix for embedding and head", anything());
   visit(o.learning_rate, "learning-rate", "AdamW's, after warm-up", above(0));
-  visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", at_least(0));
+  visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", count_from(0));
   visit(o.final_rate_share, "final-rate-share", "linear decay ends at this share of the rate", within(0, 1));
   visit(o.weight_decay, "weight-decay", "AdamW's, decoupled", at_least(0));
   visit(o.gradient_clip, "gradient-clip", "largest gradient norm; 0: off", at_least(0));
-  visit(o.checkpoint_every, "checkpoint-every", "updates between checkpoints; each is a base model", at_least(1));
-  visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep", at_least(1));
-  visit(o.log_every, "log-every", "updates between lines of metrics", at_least(1));
-  visit(o.eval_problems, "eval-problems", "held-out problems to measure each checkpoint on", at_least(1));
-  visit(o.eval_samples, "eval-samples", "rollouts of each", at_least(1));
-  visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", at_least(1));
-  visit(o.threads, "threads", "CPU threads; 0: one per core", at_least(0));
+  visit(o.checkpoint_every, "checkpoint-every", "updates between checkpoints; each is a base model", count_from(1));
+  visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep", count_from(1));
+  visit(o.log_every, "log-every", "updates between lines of metrics", count_from(1));
+  visit(o.eval_problems, "eval-problems", "held-out problems to measure each checkpoint on", count_from(1));
+  visit(o.eval_samples, "eval-samples", "rollouts of each", count_from(1));
+  visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
+  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
 }  // namespace whet::train

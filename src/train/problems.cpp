@@ -2,6 +2,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+
+#include "base/error.h"
 
 namespace whet::train {
 namespace {
@@ -17,6 +20,15 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options) {
     base::user_error("task", "--problems with task '{}', want --task file (or neither)", name);
   }
   return tasks::tasks().find(name).make({options.problems, options.held_out_problems});
+}
+
+void require_labels(const tasks::Task& task, tasks::Split split, std::string_view place) {
+  const std::uint64_t count = task.size(split).value_or(1);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const tasks::Problem problem = task.problem(split, kHeldOutSeed, i);
+    if (task.has_label(problem)) continue;
+    base::user_error(place, "problem {} has no answer, want labels: an \"answer\" in each problem", problem.id);
+  }
 }
 
 std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed, std::int64_t count,
@@ -49,8 +61,7 @@ double learning_rate_for(double given, std::int64_t parameters) {
   const double exponent = std::log(kLargeRate / kSmallRate) / std::log(kLargeSize / kSmallSize);
   const double rate = kSmallRate * std::pow(static_cast<double>(parameters) / kSmallSize, exponent);
   // Two digits, because a rate is a choice and not a measurement.
-  const double unit = std::pow(10.0, std::floor(std::log10(rate)) - 1);
-  return std::round(rate / unit) * unit;
+  return std::stod(fmt::format("{:.1e}", rate));
 }
 
 }  // namespace whet::train

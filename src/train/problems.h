@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "engine/engine.h"
@@ -12,11 +13,16 @@ namespace whet::train {
 
 std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options);
 
-/// The first `count` problems of a split under a seed; fewer, each once, when the split is smaller.
+/// UserError "[place] ..." naming the first problem of a split that has no answer. A generator's problems are alike, so
+/// that one is asked; those of files are asked one by one.
+void require_labels(const tasks::Task& task, tasks::Split split, std::string_view place);
+
+/// `count` problems of a split under a seed, from the `first` on. A split that is smaller begins again.
 std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed, std::int64_t count,
                                           std::int64_t first = 0);
 
-/// Held-out problems are the same for every run of a task, so that runs can be compared.
+/// The first `count` held-out problems, or all where there are fewer. The same for every run of a task, so that runs can
+/// be compared.
 std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count);
 
 /// Sampling options with the task's own length limit where none was given.

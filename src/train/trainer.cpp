@@ -29,6 +29,28 @@ void check(const TrainOptions& options) {
   }
 }
 
+/// A file's problems can be spelt and fit the model, as far as the run will meet them: a run must not end at step 90
+/// because of a line that was there at the start.
+void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options) {
+  const auto size = task.size(tasks::Split::kTrain);
+  if (!size) return;
+  const auto limit = sampling_options(options.sampling, task).max_new_tokens;
+  const auto most = model.model->config().max_position_embeddings;
+  const auto count = std::min(*size, static_cast<std::uint64_t>(options.steps * options.prompts));
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const tasks::Problem problem = task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), i);
+    std::int64_t length = 0;
+    try {
+      length = static_cast<std::int64_t>(model.tokenizer.encode(problem.prompt).size());
+    } catch (const base::UserError& error) {
+      base::user_error("problems", "{}: {}", problem.id, error.what());
+    }
+    if (length > 0 && length + limit <= most) continue;
+    base::user_error("problems", "{}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} positions "
+                     "leave no more", problem.id, length, most - limit, limit, most);
+  }
+}
+
 std::vector<std::filesystem::path> data_files(const TrainOptions& options, const std::filesystem::path& model) {
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(model)) {
@@ -80,13 +102,10 @@ void Trainer::open(const std::filesystem::path& weights) {
   entry_ = &rewards::rewards().find(options_.reward);
   reward_ = entry_->make();
   task_ = make_task(options_.source);
-  const auto first = task_->problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options_.seed), 0);
-  if (entry_->needs.label && !task_->has_label(first)) {
-    base::user_error("reward", "'{}' needs labels, and problem {} has none; add an \"answer\" to each problem", options_.reward,
-                     first.id);
-  }
+  if (entry_->needs.label) require_labels(*task_, tasks::Split::kTrain, options_.reward);
   const auto threads = static_cast<int>(options_.threads);
   policy_.emplace(open_text_model(weights, threads));
+  require_usable(*task_, *policy_, options_);
   base_ = weights == std::filesystem::path(options_.model)
               ? policy_->model->clone()
               : open_text_model(options_.model, threads).model;

@@ -151,16 +151,16 @@ class WhetTest(unittest.TestCase):
         self.assertEqual(done.returncode, 0, done.stderr)
         return done
 
-    def one_line(self, done):
-        """The one line on standard error that a failed command leaves."""
-        self.assertRegex(done.stderr, r"\Awhet: [^\n]+\n\Z")
-        return done.stderr
+    def one_line(self, done, after_progress=False):
+        """The one line on standard error that a failed command leaves, after lines of progress if it had begun."""
+        self.assertRegex(done.stderr, r"\A%swhet: [^\n]+\n\Z" % (r"(?:(?!whet:)[^\n]*\n)*" if after_progress else ""))
+        return done.stderr.splitlines()[-1]
 
-    def refused(self, arguments, *wanted, code=2, **options):
+    def refused(self, arguments, *wanted, code=2, after_progress=False, **options):
         """The command ends in `code` and one line that has every text of `wanted`."""
         done = whet(*arguments, **options)
         self.assertEqual(done.returncode, code, (arguments, done.stdout, done.stderr))
-        line = self.one_line(done)
+        line = self.one_line(done, after_progress)
         for text in wanted:
             self.assertIn(str(text), line)
         return line
