@@ -54,7 +54,8 @@ fs::path resolve_model(const std::string& name_or_folder) {
 }
 
 void copy_tokenizer(const fs::path& from, const fs::path& to) {
-  for (const char* name : {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
+  base::write_file(to / "tokenizer.json", base::read_file(from / "tokenizer.json"));  // a model without one is of no use
+  for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
                            "added_tokens.json", "chat_template.jinja"}) {
     if (fs::exists(from / name)) base::write_file(to / name, base::read_file(from / name));
   }

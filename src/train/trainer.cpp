@@ -315,7 +315,8 @@ void Trainer::checkpoint(std::int64_t number) {
   const std::filesystem::path folder = writer_->begin_checkpoint(number);
   policy_->model->save(folder);
   policy_->model->save_optimizer(folder / "optimizer.safetensors");
-  copy_tokenizer(policy_->folder, folder);
+  // The base's, which stays: the checkpoint that a resumed run was opened from may have been pruned.
+  copy_tokenizer(options_.model, folder);
   writer_->commit_checkpoint(number, {{"step", number}, {"seed", options_.seed}, {"tokens", tokens_}});
   last_checkpoint_ = number;
   std::vector<std::int64_t> protect;

@@ -59,6 +59,12 @@ class Resume(WhetTest):
         whole = self.uninterrupted(arguments)
         self.check_same(self.kill_at(arguments, [7]), whole)
 
+    def test_a_resumed_run_outlives_the_checkpoint_that_it_was_resumed_from(self):
+        arguments = training(self.model, steps=8, checkpoint_every=1, keep_checkpoints=1)
+        whole = self.uninterrupted(arguments)
+        self.check_same(self.kill_at(arguments, [3]), whole)
+        self.assertIn("checkpoints/step-000008/tokenizer.json", whole)
+
     def test_an_interrupt_saves_says_how_to_go_on_and_goes_on_to_the_same_bytes(self):
         arguments = training(self.model)
         whole = self.uninterrupted(arguments)
