@@ -2,12 +2,11 @@
 import json
 import os
 import re
-import subprocess
 import time
 import tomllib
 import unittest
 
-from driver import SHORT, TINY, WHET, WhetTest, flags, read_metrics, repeatable, tree, whet
+from driver import SHORT, WhetTest, flags, read_metrics, repeatable, tree, whet
 
 
 def sorting_rows(count):
