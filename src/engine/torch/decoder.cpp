@@ -99,13 +99,13 @@ at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit)
   at::Tensor x = at::embedding(embedding_, ids);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LayerWeights& layer = layers_[i];
-    const at::Tensor qkv = at::mm(rms_norm(x, layer.input_norm, config_.rms_norm_eps), layer.qkv.t());
+    const at::Tensor qkv = linear_map(rms_norm(x, layer.input_norm, config_.rms_norm_eps), layer.qkv);
     const at::Tensor prepared =
         prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, table, shape_, config_.rms_norm_eps);
     if (visit) visit(i, prepared);
-    x = at::addmm(x, attention(prepared, batch, shape_), layer.output.t());
-    const at::Tensor gate_up = at::mm(rms_norm(x, layer.mlp_norm, config_.rms_norm_eps), layer.gate_up.t());
-    x = at::addmm(x, swiglu(gate_up), layer.down.t());
+    x = add_linear_map(x, attention(prepared, batch, shape_), layer.output);
+    const at::Tensor gate_up = linear_map(rms_norm(x, layer.mlp_norm, config_.rms_norm_eps), layer.gate_up);
+    x = add_linear_map(x, swiglu(gate_up), layer.down);
   }
   return x;
 }

@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "engine/torch/kernels_product.h"
+
 namespace whet::engine {
 namespace {
 
@@ -34,6 +36,73 @@ kernels::HeadShape kept_shape(AutogradContext* context) {
   const auto numbers = context->saved_data["shape"].toIntVector();
   return {numbers[0], numbers[1], numbers[2]};
 }
+
+// The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
+
+/// x W^T (+ add, where defined).
+at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& add = {}) {
+  if (x.scalar_type() == at::kDouble) return add.defined() ? at::addmm(add, x, weight.t()) : at::mm(x, weight.t());
+  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
+                              add.defined() ? add.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
+  return y;
+}
+
+/// dx = dy W, into `dx`.
+void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tensor dx) {
+  if (dy.scalar_type() == at::kDouble) {
+    at::mm_out(dx, dy, weight);
+  } else {
+    kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
+                           dx.data_ptr<float>());
+  }
+}
+
+/// dW += dy^T x.
+void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, at::Tensor d_weight) {
+  if (dy.scalar_type() == at::kDouble) {
+    d_weight.addmm_(dy.t(), x);
+  } else {
+    kernels::add_transposed_product(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
+                                    d_weight.data_ptr<float>());
+  }
+}
+
+/// {dx, dW} of x W^T.
+variable_list linear_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight) {
+  at::Tensor dx = at::empty_like(x);
+  at::Tensor d_weight = at::zeros_like(weight);
+  times_plain(dy, weight, dx);
+  add_transposed_times(dy, x, d_weight);
+  return {dx, d_weight};
+}
+
+struct Linear : Function<Linear> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
+    context->save_for_backward({x, weight});
+    return times_transposed(x, weight);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    return linear_backward(gradients[0].contiguous(), saved[0], saved[1]);
+  }
+};
+
+struct LinearAdd : Function<LinearAdd> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight) {
+    context->save_for_backward({x, weight});
+    return times_transposed(x, weight, residual);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const auto saved = context->get_saved_variables();
+    const at::Tensor dy = gradients[0].contiguous();
+    variable_list result = linear_backward(dy, saved[0], saved[1]);
+    result.insert(result.begin(), dy);
+    return result;
+  }
+};
 
 struct RmsNorm : Function<RmsNorm> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, double epsilon) {
@@ -182,7 +251,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const std::int64_t chunk = rows_at_once(weight.size(0));
     for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
       const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-      const at::Tensor logits = at::mm(hidden.narrow(0, begin, rows), weight.t());
+      const at::Tensor logits = times_transposed(hidden.narrow(0, begin, rows), weight);
       by_type(hidden, [&](auto zero) {
         using T = decltype(zero);
         kernels::log_sum_rows(logits.const_data_ptr<T>(), log_sums.data_ptr<T>() + begin, rows, weight.size(0),
@@ -216,7 +285,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const std::int64_t chunk = rows_at_once(weight.size(0));
     for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
       const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-      at::Tensor d_logits = at::mm(hidden.narrow(0, begin, rows), weight.t());  // overwritten in place
+      at::Tensor d_logits = times_transposed(hidden.narrow(0, begin, rows), weight);  // overwritten in place
       by_type(hidden, [&](auto zero) {
         using T = decltype(zero);
         const T inverse_temperature = static_cast<T>(1.0 / temperature);
@@ -237,9 +306,8 @@ struct TargetLogprobs : Function<TargetLogprobs> {
           }
         }
       });
-      at::Tensor d_rows = d_hidden.narrow(0, begin, rows);
-      at::mm_out(d_rows, d_logits, weight);
-      d_weight.addmm_(d_logits.t(), hidden.narrow(0, begin, rows));
+      times_plain(d_logits, weight, d_hidden.narrow(0, begin, rows));
+      add_transposed_times(d_logits, hidden.narrow(0, begin, rows), d_weight);
     }
     return {d_hidden, d_weight, at::Tensor(), at::Tensor()};
   }
@@ -255,6 +323,10 @@ RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double
   return {at::cos(angles).to(dtype).contiguous(), at::sin(angles).to(dtype).contiguous()};
 }
 
+at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight) { return Linear::apply(x, weight); }
+at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight) {
+  return LinearAdd::apply(residual, x, weight);
+}
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   return RmsNorm::apply(x, weight, epsilon);
 }

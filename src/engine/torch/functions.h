@@ -15,6 +15,11 @@ struct RotaryTable {
 
 RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double theta, at::ScalarType dtype);
 
+/// x W^T. x: [N, D], weight: [F, D] -> [N, F].
+at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight);
+/// residual + x W^T. residual: [N, F].
+at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight);
+
 /// y = weight * x / rms(x). x: [N, D], weight: [D].
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 

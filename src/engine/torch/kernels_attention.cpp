@@ -294,46 +294,91 @@ void for_each_job(const T* prepared, const PackedBatch& batch, HeadShape shape, 
   });
 }
 
-WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                                  float* scores) {
-  const std::int64_t width = shape.width;
-  const std::int64_t key_width = shape.key_width();
+/// scores[j] = scale * query . keys[j] for `count` keys, `stride` apart; returns their maximum with `largest`.
+template <std::int64_t kWidth>
+WHET_INLINE float score_keys(const float* query, const float* keys, std::int64_t count, std::int64_t stride, std::int64_t width,
+                             float scale, float largest, float* scores) {
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float* key = keys + j * stride;
+    float dot = 0;
+#pragma omp simd reduction(+ : dot)
+    for (std::int64_t c = 0; c < (kWidth > 0 ? kWidth : width); ++c) dot += query[c] * key[c];
+    scores[j] = dot * scale;
+    largest = scores[j] > largest ? scores[j] : largest;
+  }
+  return largest;
+}
+
+/// result += sum_j weights[j] * values[j]
+template <std::int64_t kWidth>
+WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t stride,
+                            std::int64_t width, float* result) {
+  for (std::int64_t j = 0; j < count; ++j) {
+    const float* value = values + j * stride;
+    const float weight = weights[j];
+#pragma omp simd
+    for (std::int64_t c = 0; c < (kWidth > 0 ? kWidth : width); ++c) result[c] += weight * value[c];
+  }
+}
+
+/// All heads of one sequence. kWidth: the head width, where it is known when compiling (sums then stay in registers); else 0.
+template <std::int64_t kWidth>
+WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, float* scores) {
+  const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
+  const std::int64_t stride = shape.key_width();
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  std::memcpy(cached.keys + cached.length * key_width, prepared + shape.query_width(),
-              static_cast<std::size_t>(key_width) * sizeof(float));
-  std::memcpy(cached.values + cached.length * key_width, prepared + shape.query_width() + key_width,
-              static_cast<std::size_t>(key_width) * sizeof(float));
-  const std::int64_t own = cached.length + 1;
-  const std::int64_t seen = cached.prefix_length + own;
+  const std::int64_t prefix = cached.prefix_length, own = cached.length + 1, seen = prefix + own;
   for (std::int64_t head = 0; head < shape.query_heads; ++head) {
     const float* query = prepared + head * width;
     const std::int64_t column = head / (shape.query_heads / shape.key_heads) * width;
     float largest = -std::numeric_limits<float>::infinity();
-    for (std::int64_t j = 0; j < seen; ++j) {
-      const float* key = (j < cached.prefix_length ? cached.prefix_keys + j * key_width
-                                                   : cached.keys + (j - cached.prefix_length) * key_width) + column;
-      float dot = 0;
-#pragma omp simd reduction(+ : dot)
-      for (std::int64_t c = 0; c < width; ++c) dot += query[c] * key[c];
-      scores[j] = dot * scale;
-      largest = scores[j] > largest ? scores[j] : largest;
-    }
+    largest = score_keys<kWidth>(query, cached.prefix_keys + column, prefix, stride, width, scale, largest, scores);
+    largest = score_keys<kWidth>(query, cached.keys + column, own, stride, width, scale, largest, scores + prefix);
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t j = 0; j < seen; ++j) {
       scores[j] = fast_exp(scores[j] - largest);
       sum += scores[j];
     }
-    float* result = out + head * width;
-    std::fill(result, result + width, 0.0f);
     const float inverse = 1.0f / sum;
-    for (std::int64_t j = 0; j < seen; ++j) {
-      const float* value = (j < cached.prefix_length ? cached.prefix_values + j * key_width
-                                                     : cached.values + (j - cached.prefix_length) * key_width) + column;
-      const float weight = scores[j] * inverse;
-#pragma omp simd
-      for (std::int64_t c = 0; c < width; ++c) result[c] += weight * value[c];
+    for (std::int64_t j = 0; j < seen; ++j) scores[j] *= inverse;
+    if constexpr (kWidth > 0) {
+      float result[kWidth] = {};
+      add_values<kWidth>(scores, cached.prefix_values + column, prefix, stride, width, result);
+      add_values<kWidth>(scores + prefix, cached.values + column, own, stride, width, result);
+      std::memcpy(out + head * width, result, sizeof(result));
+    } else {
+      float* result = out + head * width;
+      std::fill(result, result + width, 0.0f);
+      add_values<kWidth>(scores, cached.prefix_values + column, prefix, stride, width, result);
+      add_values<kWidth>(scores + prefix, cached.values + column, own, stride, width, result);
     }
+  }
+}
+
+/// Asks for what a sequence will read soon: caches of many sequences do not fit near the processor, and the rows of one are
+/// too few for it to see a pattern.
+void prefetch(const CachedKeys& cached, std::int64_t key_width) {
+  constexpr std::int64_t kLine = 64, kMost = 8192;
+  const std::int64_t bytes = std::min<std::int64_t>(kMost, cached.length * key_width * static_cast<std::int64_t>(sizeof(float)));
+  for (std::int64_t at = 0; at < bytes; at += kLine) {
+    __builtin_prefetch(reinterpret_cast<const char*>(cached.keys) + at);
+    __builtin_prefetch(reinterpret_cast<const char*>(cached.values) + at);
+  }
+}
+
+WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
+                                  float* scores) {
+  const std::int64_t row = cached.length * shape.key_width();
+  const float* key = prepared + shape.query_width();
+  std::memcpy(cached.keys + row, key, static_cast<std::size_t>(shape.key_width()) * sizeof(float));
+  std::memcpy(cached.values + row, key + shape.key_width(), static_cast<std::size_t>(shape.key_width()) * sizeof(float));
+  switch (shape.width) {
+    case 16: return decode_heads<16>(prepared, out, cached, shape, scores);
+    case 32: return decode_heads<32>(prepared, out, cached, shape, scores);
+    case 64: return decode_heads<64>(prepared, out, cached, shape, scores);
+    case 128: return decode_heads<128>(prepared, out, cached, shape, scores);
+    default: return decode_heads<0>(prepared, out, cached, shape, scores);
   }
 }
 
@@ -359,6 +404,7 @@ void decode_attention(const float* prepared, float* out, std::span<const CachedK
     thread_local std::vector<float> scores;
     for (std::int64_t i = begin; i < end; ++i) {
       const CachedKeys& cached = sequences[static_cast<std::size_t>(i)];
+      if (i + 1 < end) prefetch(sequences[static_cast<std::size_t>(i + 1)], shape.key_width());
       const auto seen = static_cast<std::size_t>(cached.prefix_length + cached.length + 1);
       if (scores.size() < seen) scores.resize(seen);
       decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), cached, shape, scores.data());

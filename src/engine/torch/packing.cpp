@@ -1,9 +1,15 @@
 #include "engine/torch/packing.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 
 namespace whet::engine {
 namespace {
+
+/// Whole groups are put together up to this many rows: enough to fill the vector units, few enough that a layer's
+/// activations are still in the cache when the next operation reads them (docs/performance.md).
+constexpr std::int64_t kRowsTogether = 2048;
 
 void check_tokens(std::span<const TokenId> tokens, std::int64_t vocabulary, const char* what) {
   if (tokens.empty()) base::user_error("engine", "an empty {}, want at least one token", what);
@@ -74,7 +80,7 @@ std::vector<PackedBatch> pack(std::span<const SharedPromptBatch> groups, std::in
       while (end < group.responses.size() && rows + rows_of(group.responses[end]) <= token_budget) {
         rows += rows_of(group.responses[end++]);
       }
-      if (batches.empty() || batches.back().rows() + rows > token_budget) {
+      if (batches.empty() || batches.back().rows() + rows > std::min(token_budget, kRowsTogether)) {
         batches.emplace_back();
         batches.back().first_response = done;
       }

@@ -40,7 +40,8 @@ struct PackedBatch {
   std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
 };
 
-/// Cuts groups into batches of at most `token_budget` rows (a prompt with one response may exceed it).
+/// Cuts groups into batches of at most `token_budget` rows (a prompt with one response may exceed it), and of about 2,048
+/// where that cuts no group.
 /// UserError for an empty prompt or response, or a token outside [0, vocabulary).
 std::vector<PackedBatch> pack(std::span<const SharedPromptBatch> groups, std::int64_t token_budget,
                               std::int64_t vocabulary);

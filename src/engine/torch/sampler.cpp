@@ -8,6 +8,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "engine/torch/kernels_product.h"
 #include "engine/torch/parallel.h"
 
 namespace whet::engine {
@@ -149,7 +150,7 @@ class Sampler {
         store_prompt(*prepared[i], layer, heads.const_data_ptr<float>() + batch.segments[i].begin * shape_.qkv_width());
       }
     });
-    const at::Tensor logits = at::mm(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_).t());
+    const at::Tensor logits = linear_map(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_));
     for (std::size_t i = 0; i < prepared.size(); ++i) {
       std::memcpy(prepared[i]->logits.data(), logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_,
                   static_cast<std::size_t>(vocabulary_) * sizeof(float));
@@ -258,7 +259,7 @@ class Sampler {
     for (std::size_t l = 0; l < decoder_.layers().size(); ++l) {
       const LayerWeights& layer = decoder_.layers()[l];
       norm(x, layer.input_norm, normed);
-      at::mm_out(qkv, normed, layer.qkv.t());
+      multiply(normed, layer.qkv, qkv);
       kernels::prepare_heads(qkv.const_data_ptr<float>(), prepared.data_ptr<float>(), layer.query_norm.const_data_ptr<float>(),
                              layer.key_norm.const_data_ptr<float>(), inverse_rms_.data_ptr<float>(), positions_.data(),
                              rotary.cosine.const_data_ptr<float>(), rotary.sine.const_data_ptr<float>(), count, shape_,
@@ -266,15 +267,21 @@ class Sampler {
       point_caches(l);
       kernels::decode_attention(prepared.const_data_ptr<float>(), attended.data_ptr<float>(),
                                 std::span(caches_).first(active_.size()), shape_);
-      x.addmm_(attended, layer.output.t());
+      multiply(attended, layer.output, x, /*add=*/true);
       norm(x, layer.mlp_norm, normed);
-      at::mm_out(gate_up, normed, layer.gate_up.t());
+      multiply(normed, layer.gate_up, gate_up);
       kernels::swiglu(gate_up.const_data_ptr<float>(), gated.data_ptr<float>(), count, config.intermediate_size);
-      x.addmm_(gated, layer.down.t());
+      multiply(gated, layer.down, x, /*add=*/true);
     }
     norm(x, decoder_.final_norm(), normed);
-    at::mm_out(logits, normed, decoder_.head().narrow(0, 0, vocabulary_).t());
+    multiply(normed, decoder_.head().narrow(0, 0, vocabulary_), logits);
     return logits;
+  }
+
+  /// y = x W^T, or y += x W^T.
+  static void multiply(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool add = false) {
+    kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0),
+                                weight.size(1), add ? y.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
   }
 
   void norm(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y) {

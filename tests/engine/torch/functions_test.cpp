@@ -49,6 +49,30 @@ void expect_same_function(const Operation& operation, const Operation& plain, co
   }
 }
 
+TEST(LinearFunction, IsTheProductWithItsGradient) {
+  at::manual_seed(9);
+  expect_same_function([](const Values& in) { return linear_map(in[0], in[1]); },
+                       [](const Values& in) { return at::matmul(in[0], in[1].t()); }, {random_values({5, 13}), random_values({7, 13})});
+  expect_same_function([](const Values& in) { return add_linear_map(in[2], in[0], in[1]); },
+                       [](const Values& in) { return in[2] + at::matmul(in[0], in[1].t()); },
+                       {random_values({5, 13}), random_values({7, 13}), random_values({5, 7})});
+}
+
+TEST(LinearFunction, ComputesTheSameInFloatByItsOwnProducts) {
+  at::manual_seed(10);
+  const Values inputs = {random_values({70, 45}), random_values({37, 45}), random_values({70, 37})};
+  const at::Tensor direction = random_values({70, 37});
+  const Values exact = leaves(inputs);
+  const at::Tensor wanted = add_linear_map(exact[2], exact[0], exact[1]);
+  (wanted * direction).sum().backward();
+  Values ours;
+  for (const at::Tensor& input : inputs) ours.push_back(input.to(at::kFloat).requires_grad_(true));
+  const at::Tensor got = add_linear_map(ours[2], ours[0], ours[1]);
+  (got * direction.to(at::kFloat)).sum().backward();
+  expect_close(got, wanted, 1e-6, "value");
+  for (std::size_t i = 0; i < inputs.size(); ++i) expect_close(ours[i].grad(), exact[i].grad(), 1e-6, fmt::format("gradient of input {}", i));
+}
+
 TEST(RmsNormFunction, IsTheReferenceWithItsGradient) {
   for (const auto& [rows, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 2}, {3, 12}, {7, 20}, {5, 37}}) {
     at::manual_seed(rows * 100 + width);
@@ -237,8 +261,9 @@ TEST(TargetLogprobsFunction, ComputesALargeVocabularyInPieces) {
   const auto batches = pack(groups, 1 << 20, vocabulary);
   const PackedBatch& batch = batches[0];
   at::manual_seed(16);
-  const at::Tensor hidden = random_values({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = random_values({vocabulary, 4});
-  const at::Tensor direction = random_values({static_cast<std::int64_t>(batch.target_ids.size())});
+  const auto rounded = [](at::IntArrayRef sizes) { return at::randn(sizes, at::kFloat).to(at::kDouble); };
+  const at::Tensor hidden = rounded({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = rounded({vocabulary, 4});
+  const at::Tensor direction = rounded({static_cast<std::int64_t>(batch.target_ids.size())});
   const auto plain = [&](at::ScalarType dtype) {
     const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true), w = weight.to(dtype, false, true).requires_grad_(true);
     const at::Tensor value = at::matmul(h, w.t()).log_softmax(-1)

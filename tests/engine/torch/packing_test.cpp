@@ -138,6 +138,18 @@ TEST(Pack, KeepsToTheBudgetWhereAPromptWithOneResponseFits) {
   }
 }
 
+TEST(Pack, PutsWholeGroupsTogetherUpToAboutTwoThousandRowsButCutsNoneForIt) {
+  base::Random random{24};
+  std::vector<SharedPromptBatch> groups;
+  for (int i = 0; i < 30; ++i) groups.push_back(random_group(random, 100, {51, 51}, 37));  // 200 rows each
+  groups.push_back(random_group(random, 1000, {1001, 1001, 1001}, 37));                    // 4,000 rows
+  const auto batches = pack(groups, 16384, 37);
+  ASSERT_EQ(batches.size(), 4u);
+  EXPECT_EQ(batches[0].rows(), 2000);
+  EXPECT_EQ(batches[3].rows(), 4000);
+  EXPECT_EQ(batches[3].response_count, 3u);
+}
+
 TEST(Pack, RefusesWhatNoModelCanRead) {
   const auto refused = [](const SharedPromptBatch& group) {
     const std::vector<SharedPromptBatch> groups = {group};

@@ -1,0 +1,23 @@
+// Matrix products in float32, each row of the result computed the same way whatever stands beside it.
+//
+// Why not the library's: on AMD processors its default product runs at less than half of what the vector units give
+// (docs/performance.md), and its rounding varies with the number of rows and threads. Here an element of the result is one
+// sum over the inner dimension in order, so that a sequence's numbers do not depend on its batch, and a run's not on threads.
+#pragma once
+
+#include <cstdint>
+
+namespace whet::engine::kernels {
+
+/// y = x w^T (+ add). x: [rows, inner], w: [columns, inner], y and add (may be null, may be y): [rows, columns].
+void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner,
+                        const float* add, float* y);
+
+/// dx = dy w. dy: [rows, columns], w: [columns, inner], dx: [rows, inner].
+void product_plain(const float* dy, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, float* dx);
+
+/// dw += dy^T x. dy: [rows, columns], x: [rows, inner], dw: [columns, inner].
+void add_transposed_product(const float* dy, const float* x, std::int64_t rows, std::int64_t columns, std::int64_t inner,
+                            float* dw);
+
+}  // namespace whet::engine::kernels
