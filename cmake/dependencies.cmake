@@ -18,4 +18,4 @@ target_compile_definitions(tomlplusplus::tomlplusplus INTERFACE TOML_HEADER_ONLY
 add_library(whet_warnings INTERFACE)
 target_compile_options(whet_warnings INTERFACE -Wall -Wextra -Wshadow -Wnon-virtual-dtor
   # GCC 12 warns of impossible overlaps in std::string, and of fields that designated initialisers leave at their defaults.
-  -Wno-restrict -Wno-missing-field-initializers)
+  -Wno-restrict -Wno-stringop-overflow -Wno-missing-field-initializers)
