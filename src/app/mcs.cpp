@@ -30,6 +30,7 @@ int run(const Arguments& arguments) {
   print_line(fmt::format("mcs {}: {} training until reward accuracy is below {}, at most {} steps, in {}",
                          trainer.options().model, trainer.options().reward, mark.name, trainer.options().steps,
                          trainer.folder().string()));
+  for (const std::string& note : trainer.notes()) print_line(note);
   // The paper's step is that of the 3-step mean; the trainer's own marks use the same rule.
   analysis::MarkWatch watch({mark});
   StepTable table;

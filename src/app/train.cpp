@@ -41,6 +41,7 @@ int run(const CLI::App& app, const Arguments& arguments) {
   print_line(fmt::format("train {} on {} for {}: {} parameters, learning rate {}, steps {} to {}, in {}", options.model,
                          options.source.task, options.reward, trainer.parameters(), options.learning_rate,
                          trainer.first_step(), options.steps, trainer.folder().string()));
+  for (const std::string& note : trainer.notes()) print_line(note);
   StepTable table;
   const auto summary = trainer.run([&](const train::StepReport& report) {
     table.print(report);

@@ -53,6 +53,8 @@ class Trainer {
   const std::filesystem::path& folder() const { return writer_->folder(); }
   std::int64_t parameters() const { return policy_->model->parameter_count(); }
   std::int64_t first_step() const { return done_ + 1; }
+  /// What a person should know about the problems before the run, a line each.
+  std::vector<std::string> notes() const { return task_->notes(); }
 
   /// Runs to the end, an interrupt, or an observer's word. RunError when a loss or a gradient is not finite; the run can
   /// then still be resumed from its last checkpoint.
