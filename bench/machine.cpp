@@ -7,6 +7,8 @@
 #include <map>
 #include <string>
 
+#include <ATen/core/dispatch/Dispatcher.h>
+
 #include "engine/torch/torch.h"
 
 namespace whet::bench {
@@ -32,7 +34,15 @@ double gemm_seconds(const Gemm& gemm) {
   const torch::NoGradGuard no_grad;
   const at::Tensor a = at::randn({gemm.rows, gemm.inner}), b = at::randn({gemm.columns, gemm.inner});
   at::Tensor out = at::empty({gemm.rows, gemm.columns});
-  return fastest(0.1, [&] { at::mm_out(out, a, b.t()); });
+  double best = fastest(0.1, [&] { at::mm_out(out, a, b.t()); });
+  // oneDNN's product, where PyTorch was built with it: on AMD processors more than twice as fast as the default one.
+  if (const auto linear = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})) {
+    best = std::min(best, fastest(0.1, [&] {
+      torch::jit::Stack stack = {a, b, c10::IValue(), "none", c10::List<std::optional<at::Scalar>>(), c10::IValue()};
+      linear->callBoxed(stack);
+    }));
+  }
+  return best;
 }
 
 double gemm_peak() {

@@ -17,7 +17,7 @@ struct Gemm {
   double flops() const { return 2.0 * static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(columns); }
 };
 
-/// Seconds of one such product by PyTorch, the fastest of many.
+/// Seconds of one such product by the faster of PyTorch's two libraries (the default and oneDNN), the fastest of many calls.
 double gemm_seconds(const Gemm& gemm);
 
 /// FLOP/s of a product of two 2048 x 2048 matrices.

@@ -1,5 +1,6 @@
 // Kernels that work row by row: normalisation, the gated activation, rotary positions.
 #include <cmath>
+#include <type_traits>
 #include <vector>
 
 #include "engine/torch/kernels.h"
@@ -107,10 +108,14 @@ struct Heads {
   HeadShape shape;
 };
 
-template <class T>
-WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const Heads<T>& heads, T epsilon,
+/// A head width that is known when compiling: the loops over a head are then unrolled.
+template <std::int64_t width>
+inline constexpr std::integral_constant<std::int64_t, width> kWidth{};
+
+template <class T, class Width>
+WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const Heads<T>& heads, T epsilon, Width head_width,
                               std::int64_t begin, std::int64_t end) {
-  const auto [query_heads, key_heads, width] = heads.shape;
+  const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* in = qkv + row * heads.shape.qkv_width();
     T* out = prepared + row * heads.shape.qkv_width();
@@ -128,11 +133,11 @@ WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const H
   }
 }
 
-template <class T>
+template <class T, class Width>
 WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const T* inverse_rms, T* d_qkv, T* d_query_weight,
-                                       T* d_key_weight, T* turned, const Heads<T>& heads, std::int64_t begin,
-                                       std::int64_t end) {
-  const auto [query_heads, key_heads, width] = heads.shape;
+                                       T* d_key_weight, T* turned, const Heads<T>& heads, Width head_width,
+                                       std::int64_t begin, std::int64_t end) {
+  const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* d_in = d_prepared + row * heads.shape.qkv_width();
     const T* in = qkv + row * heads.shape.qkv_width();
@@ -185,20 +190,32 @@ void norm_backward_range(const double* dy, const double* x, const double* w, con
 }
 WHET_MULTIVERSION void prepare_range(const float* qkv, float* prepared, float* r, const Heads<float>& heads, float epsilon,
                                      std::int64_t begin, std::int64_t end) {
-  prepare_rows(qkv, prepared, r, heads, epsilon, begin, end);
+  switch (heads.shape.width) {
+    case 16: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<16>, begin, end);
+    case 32: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<32>, begin, end);
+    case 64: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<64>, begin, end);
+    case 128: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<128>, begin, end);
+    default: return prepare_rows(qkv, prepared, r, heads, epsilon, heads.shape.width, begin, end);
+  }
 }
 void prepare_range(const double* qkv, double* prepared, double* r, const Heads<double>& heads, double epsilon,
                    std::int64_t begin, std::int64_t end) {
-  prepare_rows(qkv, prepared, r, heads, epsilon, begin, end);
+  prepare_rows(qkv, prepared, r, heads, epsilon, heads.shape.width, begin, end);
 }
 WHET_MULTIVERSION void prepare_backward_range(const float* d, const float* qkv, const float* r, float* d_qkv, float* dq,
                                               float* dk, float* turned, const Heads<float>& heads, std::int64_t begin,
                                               std::int64_t end) {
-  prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, begin, end);
+  switch (heads.shape.width) {
+    case 16: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<16>, begin, end);
+    case 32: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<32>, begin, end);
+    case 64: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<64>, begin, end);
+    case 128: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<128>, begin, end);
+    default: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, heads.shape.width, begin, end);
+  }
 }
 void prepare_backward_range(const double* d, const double* qkv, const double* r, double* d_qkv, double* dq, double* dk,
                             double* turned, const Heads<double>& heads, std::int64_t begin, std::int64_t end) {
-  prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, begin, end);
+  prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, heads.shape.width, begin, end);
 }
 
 /// Rows per task: a task should be some tens of microseconds, and the number of tasks must not depend on the number of
