@@ -200,8 +200,8 @@ class Panels {
   float* start_;
 };
 
-/// out = a b (+ add). a: [rows, inner]; out, add: rows `out_stride` apart.
-void product(const float* a, std::int64_t rows, const Panels& b, const float* add, float* out, std::int64_t out_stride) {
+/// out = a b (+ add). a: [rows, inner], rows `a_stride` apart; out, add: rows `out_stride` apart.
+void product(const float* a, std::int64_t a_stride, std::int64_t rows, const Panels& b, const float* add, float* out, std::int64_t out_stride) {
   constexpr std::int64_t kRowsPerTask = 8 * kRows;
   constexpr std::int64_t kPanelsPerTask = 16;
   const std::int64_t row_blocks = (rows + kRowsPerTask - 1) / kRowsPerTask;
@@ -210,7 +210,7 @@ void product(const float* a, std::int64_t rows, const Panels& b, const float* ad
   run_tasks(row_blocks * groups, 2.0 * static_cast<double>(rows * b.inner() * b.columns()), [&](std::int64_t index) {
     const std::int64_t row = index / groups * kRowsPerTask, first = index % groups * kPanelsPerTask;
     const std::int64_t column = first * kPanel, offset = row * out_stride + column;
-    run({a + row * b.inner(), b.inner(), std::min(kRowsPerTask, rows - row), b.panel(first), b.inner() * kPanel, b.inner(),
+    run({a + row * a_stride, a_stride, std::min(kRowsPerTask, rows - row), b.panel(first), b.inner() * kPanel, b.inner(),
          add == nullptr ? nullptr : add + offset, out + offset, out_stride,
          std::min(kPanelsPerTask * kPanel, b.columns() - column)});
   });
@@ -227,16 +227,20 @@ void product_transposed(const float* x, std::int64_t rows, const float* w, std::
   for (std::int64_t first = 0; first < columns; first += step) {
     const Panels panels(inner, std::min(step, columns - first));
     panels.lay_transposed(w + first * inner);
-    product(x, rows, panels, add == nullptr ? nullptr : add + first, y + first, columns);
+    product(x, inner, rows, panels, add == nullptr ? nullptr : add + first, y + first, columns);
   }
 }
 
 void product_plain(const float* dy, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, float* dx) {
-  const std::int64_t step = columns_at_once(columns);
+  // A sum over a vocabulary is taken in pieces: one float that runs over 150,000 terms loses three digits.
+  constexpr std::int64_t kPiece = 4096;
+  const std::int64_t step = columns_at_once(std::min(kPiece, columns));
   for (std::int64_t first = 0; first < inner; first += step) {
-    const Panels panels(columns, std::min(step, inner - first));
-    panels.lay(w + first, inner);
-    product(dy, rows, panels, nullptr, dx + first, inner);
+    for (std::int64_t begin = 0; begin < columns; begin += kPiece) {
+      const Panels panels(std::min(kPiece, columns - begin), std::min(step, inner - first));
+      panels.lay(w + begin * inner + first, inner);
+      product(dy + begin, columns, rows, panels, begin == 0 ? nullptr : dx + first, dx + first, inner);
+    }
   }
 }
 
