@@ -3,6 +3,18 @@
 #include "store/run.h"
 
 namespace whet::app {
+namespace {
+
+std::vector<std::string>& kept_command_line() {
+  static std::vector<std::string> arguments;
+  return arguments;
+}
+
+}  // namespace
+
+const std::vector<std::string>& command_line() { return kept_command_line(); }
+
+void remember_command_line(int argc, char** argv) { kept_command_line().assign(argv, argv + argc); }
 
 base::Registry<Command>& commands() {
   static base::Registry<Command> registry("command");

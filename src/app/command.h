@@ -27,6 +27,8 @@ base::Registry<Command>& commands();
 
 /// The arguments that the program was called with, its name first (for manifests).
 const std::vector<std::string>& command_line();
+/// For main() alone, once, before a command runs.
+void remember_command_line(int argc, char** argv);
 
 /// Adds an option for each field of `options`. The value at the time of the call is the default that --help shows.
 template <class Options>

@@ -15,11 +15,6 @@
 namespace whet::app {
 namespace {
 
-std::vector<std::string>& mutable_command_line() {
-  static std::vector<std::string> arguments;
-  return arguments;
-}
-
 /// Letters to insert, remove or replace to turn one word into another.
 std::size_t edits(std::string_view from, std::string_view to) {
   std::vector<std::size_t> row(to.size() + 1);
@@ -60,7 +55,7 @@ void flush_output() {
 }
 
 int run(int argc, char** argv) {
-  mutable_command_line().assign(argv, argv + argc);
+  remember_command_line(argc, argv);
   CLI::App app("whetstone: reinforcement learning without labels, watched for collapse", "whet");
   app.set_version_flag("--version", WHET_VERSION);
   app.require_subcommand(1);
@@ -100,8 +95,6 @@ int run(int argc, char** argv) {
 }
 
 }  // namespace
-
-const std::vector<std::string>& command_line() { return mutable_command_line(); }
 
 }  // namespace whet::app
 
