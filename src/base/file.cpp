@@ -89,11 +89,16 @@ void NewFile::commit() {
   }
 }
 
-void create_new_folder(const fs::path& path) {
+void require_new_folder(const fs::path& path) {
   std::error_code error;
   if (fs::exists(path, error) && !(fs::is_directory(path, error) && fs::is_empty(path, error))) {
     user_error("output", "{} already exists, want a new folder (nothing was changed)", path.string());
   }
+}
+
+void create_new_folder(const fs::path& path) {
+  require_new_folder(path);
+  std::error_code error;
   fs::create_directories(path, error);
   if (error) run_error("output", "cannot create {}: {}", path.string(), error.message());
 }

@@ -34,6 +34,9 @@ class NewFile {
   int descriptor_ = -1;
 };
 
+/// UserError when something other than an empty folder is at `path`. Commands ask this before long work.
+void require_new_folder(const std::filesystem::path& path);
+
 /// Creates `path` as a new, empty folder. UserError when something non-empty is already there.
 void create_new_folder(const std::filesystem::path& path);
 

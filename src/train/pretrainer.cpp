@@ -6,6 +6,7 @@
 
 #include "analysis/evaluation.h"
 #include "base/error.h"
+#include "base/file.h"
 #include "base/random.h"
 #include "store/manifest.h"
 #include "train/groups.h"
@@ -54,11 +55,11 @@ std::string sorted_alphabet(const tasks::Task& task) {
 
 Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, const std::vector<std::string>& command_line)
     : options_(options), task_(tasks::tasks().find(options.task).make({})) {
+  base::require_new_folder(out);
   // A wrong mixture is found here, before a folder is made for it.
   base::Random probe(0);
   (void)task_->document(options_.mixture, probe);
-  const std::string alphabet = sorted_alphabet(*task_);
-  const auto tokens = static_cast<std::int64_t>(alphabet.size()) + 1;  // and the end token
+  const auto tokens = static_cast<std::int64_t>(sorted_alphabet(*task_).size()) + 1;  // and the end token
   model_ = engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed),
                              {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = tokens});
   const Json manifest = store::make_manifest({.command_line = command_line,
@@ -66,9 +67,7 @@ Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, cons
                                               .engine = engine::engine_versions(),
                                               .data = {}});
   writer_.emplace(store::RunWriter::create(out, base::fields_to_json(options_), manifest));
-  fs::create_directories(out / kTokenizerFolder);
-  tokenizer::write_character_tokenizer(out / kTokenizerFolder, alphabet);
-  tokenizer_.emplace(tokenizer::Tokenizer::load(out / kTokenizerFolder));
+  make_tokenizer();
 }
 
 Pretrainer::Pretrainer(const fs::path& folder) {
@@ -76,7 +75,7 @@ Pretrainer::Pretrainer(const fs::path& folder) {
   base::fields_from_json(options_, resumed.config, (folder / store::kConfigFile).string());
   task_ = tasks::tasks().find(options_.task).make({});
   writer_.emplace(std::move(resumed.writer));
-  tokenizer_.emplace(tokenizer::Tokenizer::load(folder / kTokenizerFolder));
+  make_tokenizer();  // the same again: a kill may have come before it was whole
   const engine::EngineOptions engine_options{.threads = static_cast<int>(options_.threads),
                                              .vocabulary_in_use = tokenizer_->vocab_size()};
   if (resumed.step < 0) {
@@ -90,6 +89,13 @@ Pretrainer::Pretrainer(const fs::path& folder) {
   tokens_ = resumed.trainer.at("tokens").get<std::int64_t>();
   loss_sum_ = resumed.trainer.at("loss_sum").get<double>();
   losses_ = resumed.trainer.at("losses").get<std::int64_t>();
+}
+
+void Pretrainer::make_tokenizer() {
+  const fs::path folder = writer_->folder() / kTokenizerFolder;
+  fs::create_directories(folder);
+  tokenizer::write_character_tokenizer(folder, sorted_alphabet(*task_));
+  tokenizer_.emplace(tokenizer::Tokenizer::load(folder));
 }
 
 double Pretrainer::learning_rate_at(std::int64_t number) const {

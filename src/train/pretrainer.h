@@ -49,6 +49,7 @@ class Pretrainer {
   PretrainSummary run(const std::function<void(const PretrainReport&)>& observer);
 
  private:
+  void make_tokenizer();
   double update(std::int64_t number);
   double learning_rate_at(std::int64_t number) const;
   void checkpoint(std::int64_t number);

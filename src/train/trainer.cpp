@@ -6,6 +6,7 @@
 #include <numbers>
 
 #include "base/error.h"
+#include "base/file.h"
 #include "store/manifest.h"
 #include "train/interrupt.h"
 
@@ -68,6 +69,7 @@ std::vector<std::filesystem::path> data_files(const TrainOptions& options, const
 Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
                  const std::vector<std::string>& command_line)
     : options_(options) {
+  base::require_new_folder(out);
   const std::filesystem::path weights = resolve_model(options_.model);
   // A resumed run must find the same base wherever it is started from.
   options_.model = std::filesystem::absolute(weights).lexically_normal().string();

@@ -98,6 +98,10 @@ double restrict(float* weights, std::int64_t vocabulary, double total, const Sam
   return left;
 }
 
+/// Rounding can put an entropy a hair below 0. What is not a number stays so (std::max would make it 0): a broken model must
+/// not look certain.
+double at_least_zero(double value) { return value < 0 ? 0 : value; }
+
 }  // namespace
 
 SampledToken sample_token(const float* logits, float* scratch, std::int64_t vocabulary, const SamplingOptions& options,
@@ -106,9 +110,9 @@ SampledToken sample_token(const float* logits, float* scratch, std::int64_t voca
   const RowSums sums = sum_row(logits, scratch, vocabulary, inverse_temperature);
   SampledToken token;
   const double log_sum = std::log(sums.exponentials);
-  token.statistics.entropy = static_cast<float>(std::max(0.0, log_sum - sums.weighted / sums.exponentials));
+  token.statistics.entropy = static_cast<float>(at_least_zero(log_sum - sums.weighted / sums.exponentials));
   token.statistics.self_certainty = static_cast<float>(
-      std::max(0.0, log_sum - sums.shifted / static_cast<double>(vocabulary) - std::log(static_cast<double>(vocabulary))));
+      at_least_zero(log_sum - sums.shifted / static_cast<double>(vocabulary) - std::log(static_cast<double>(vocabulary))));
   // Differences of logits first, scaled after: scaled logits of a hundred, rounded to float, would move a log-prob by 5e-6.
   const auto below_largest = [&](float logit) { return (static_cast<double>(logit) - sums.largest) * inverse_temperature; };
   const double second = vocabulary > 1 ? std::exp(below_largest(sums.second)) : 0.0;
@@ -120,7 +124,7 @@ SampledToken sample_token(const float* logits, float* scratch, std::int64_t voca
     if (options.top_k > 0 || options.top_p < 1.0) total = restrict(scratch, vocabulary, total, options);
     token.id = invert(scratch, vocabulary, uniform * total);
   }
-  token.statistics.logprob = static_cast<float>(std::min(0.0, below_largest(logits[token.id]) - log_sum));
+  token.statistics.logprob = static_cast<float>(-at_least_zero(log_sum - below_largest(logits[token.id])));
   return token;
 }
 

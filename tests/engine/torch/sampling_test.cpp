@@ -1,5 +1,7 @@
 // sample_token: its statistics against double precision, its draws against the distribution, its cuts against brute force.
 #include <algorithm>
+#include <cmath>
+#include <limits>
 #include <numeric>
 
 #include "engine/torch/simd_math.h"
@@ -204,6 +206,15 @@ TEST(SampleToken, AUniformJustBelowOneNeverGivesATokenWithoutProbability) {
       EXPECT_LT(draw(logits, options, 1 - 0x1p-53).id, vocabulary - 1);
     }
   }
+}
+
+TEST(SampleToken, WhatIsNotANumberStaysSo) {
+  const std::vector<float> logits = {1.0f, std::numeric_limits<float>::quiet_NaN(), 0.5f};
+  std::vector<float> scratch(3);
+  const SampledToken token = sample_token(logits.data(), scratch.data(), 3, {}, 0.3);
+  EXPECT_TRUE(std::isnan(token.statistics.logprob));
+  EXPECT_TRUE(std::isnan(token.statistics.entropy));
+  EXPECT_TRUE(std::isnan(token.statistics.self_certainty));
 }
 
 }  // namespace
