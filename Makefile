@@ -16,7 +16,7 @@ test: ## set up, build, run all tests
 	@scripts/build
 	@scripts/test
 
-demo: build ## set up, build, and watch a model train itself, rise, and collapse (about 6 minutes)
+demo: build ## set up, build, and watch a model train itself, rise, and collapse (a minute or two after the build)
 	@scripts/demo
 
 bench: build ## set up, build, measure speed and memory against plain PyTorch
