@@ -89,7 +89,7 @@ def text_faults(path, text):
     if len(lines) > LONGEST:
         faults.append(f"{path} has {len(lines)} lines, want <= {LONGEST}")
     for number, line in enumerate(lines, 1):
-        match = re.search(r"(?<![\w.~$}/-])/(home|root|work|Users)/[\w.-]+", line)
+        match = re.search(r"(?<![\w.~$}/-])/(home|root|srv|Users)/[\w.-]+", line)
         if match:
             faults.append(f"{path}:{number} names {match[0]}, a path of one machine")
     return faults
@@ -191,9 +191,9 @@ class Checks(unittest.TestCase):
     def test_long_files_and_machine_paths_are_found(self):
         self.assertEqual(text_faults("src/a.h", "x\n" * LONGEST), [])
         self.assertEqual(len(text_faults("src/a.h", "x\n" * (LONGEST + 1))), 1)
-        for path in ["/home/ada/models", "/root/.cache", '"/work/data"', "/Users/ada/x"]:
+        for path in ["/home/ada/models", "/root/.cache", '"/srv/data"', "/Users/ada/x"]:
             self.assertEqual(len(text_faults("src/a.h", f"auto x = {path};")), 1, path)
-        for path in ["~/work/x", "docs/home/x", "../work/x", "$HOME/work/x", "/tmp/x", "https://host/home/x"]:
+        for path in ["~/srv/x", "docs/home/x", "../srv/x", "$HOME/srv/x", "/tmp/x", "https://host/home/x"]:
             self.assertEqual(text_faults("src/a.h", f"auto x = {path};"), [], path)
 
 

@@ -132,7 +132,7 @@ const base::Registrar kRegistered(
     commands(), "eval",
     Command{"measure avg@k, pass@k and maj@k with confidence intervals",
             "  whet eval --model sort-strong --task sort --samples 16 --pass-at 1 4 16\n"
-            "  whet eval --model runs/vote/checkpoints/step-000050 --task sort --json\n"
+            "  whet eval --model runs/vote/checkpoints/step-000300 --task sort --json\n"
             "  whet eval --model DIR --held-out-problems test.jsonl --problems test.jsonl --temperature 0.6 --top-p 0.95",
             [](CLI::App& app) -> Run {
               auto options = std::make_shared<EvalOptions>();
