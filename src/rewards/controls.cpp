@@ -43,14 +43,17 @@ const base::Registrar kCoin(rewards(), "random",
                             RewardEntry{.family = "control",
                                         .formula = "1 with probability 1/2, else 0",
                                         .source = "control",
+                                        .failure = "teaches nothing: what moves under it is noise and clipping",
                                         .binary = true,
-                                        .make = [] { return std::make_unique<Coin>(); }});
+                                        .make = [](const RewardOptions&) { return std::make_unique<Coin>(); }});
 const base::Registrar kFormat(rewards(), "format",
                               RewardEntry{.family = "control",
                                           .formula = "1 if an answer could be extracted, else 0",
                                           .source = "control",
+                                          .failure = "any answer is as good as the right one",
+                                          .needs = {.answers = true},
                                           .binary = true,
-                                          .make = [] { return std::make_unique<Format>(); }});
+                                          .make = [](const RewardOptions&) { return std::make_unique<Format>(); }});
 
 }  // namespace
 }  // namespace whet::rewards

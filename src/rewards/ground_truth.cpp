@@ -24,9 +24,10 @@ const base::Registrar kRegistered(rewards(), "ground-truth",
                                   RewardEntry{.family = "external",
                                               .formula = "1 if the answer is right, else 0",
                                               .source = "supervised RLVR",
-                                              .needs = {.label = true},
+                                              .failure = "needs labels",
+                                              .needs = {.answers = true, .label = true},
                                               .binary = true,
-                                              .make = [] { return std::make_unique<GroundTruth>(); }});
+                                              .make = [](const RewardOptions&) { return std::make_unique<GroundTruth>(); }});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -34,7 +34,7 @@ const base::Registrar kRegistered(rewards(), "probability",
                                               .formula = "exp(sum_t log pi_t(y_t))",
                                               .source = "RLSC, arXiv 2506.06395",
                                               .needs = {.token_stats = true},
-                                              .make = [] { return std::make_unique<Probability>(); }});
+                                              .make = [](const RewardOptions&) { return std::make_unique<Probability>(); }});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -7,10 +7,14 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/random.h"
 #include "base/registry.h"
+#include "rewards/options.h"
+#include "rewards/unified_form.h"
 
 namespace whet::rewards {
 
@@ -24,12 +28,34 @@ struct Sample {
   std::span<const float> self_certainty;   ///< KL(U || pi_t)
   std::span<const float> gap;              ///< largest minus second largest probability
   bool truncated = false;                  ///< cut at the length limit
+  std::optional<std::int64_t> length;      ///< tokens of the response, where they were counted
+  /// The answer's tokens, [begin, end); absent where they could not be told from the rest.
+  std::optional<std::pair<std::size_t, std::size_t>> answer_span;
   std::optional<bool> correct;             ///< the true reward; only `ground-truth` may read it
+  std::optional<bool> checked;             ///< the word of the task's checker; only `program` may read it
+  /// What a verifier said of this response, reading by reading; absent: the verdict could not be read.
+  std::vector<std::optional<bool>> verdicts;
 };
 
-/// The n rollouts of one problem in one step.
+/// One rollout's answer, as it counts in a vote.
+struct Vote {
+  int answer_class = -1;  ///< numbered together with the samples' classes
+  std::string answer;     ///< canonical form; empty when absent
+  double logprob = 0;     ///< of the whole response; breaks ties; 0 where it is not known
+};
+
+/// The rollouts of one policy on one problem.
+struct Ballot {
+  std::vector<Vote> votes;
+};
+
+/// The n rollouts of one problem in one step, and who votes on them.
 struct Group {
-  std::vector<Sample> samples;
+  std::vector<Sample> samples;   ///< to be scored
+  std::vector<Ballot> ballots = {};   ///< see Votes
+  /// Whether one answer is as good as another (canonical forms), where a reward compares them in pairs. Need be neither
+  /// symmetric nor transitive. Empty: answers are equivalent when their classes are equal.
+  std::function<bool(std::string_view, std::string_view)> equivalent = {};
 };
 
 struct Scored {
@@ -44,38 +70,70 @@ struct Scored {
   const std::vector<double>& within_group() const { return rescaled.empty() ? reward : rescaled; }
 };
 
-/// What a reward needs beyond answers, so that a run which cannot provide it is refused by name before it starts.
+/// Who votes on a group.
+enum class Votes {
+  kNone,
+  /// The policy itself. Without a ballot the samples vote; otherwise there is one ballot, with all the policy's rollouts
+  /// on the problem, of which the samples are a few chosen at random (choose_samples).
+  kOwn,
+  kRephrased,  ///< one ballot: the policy's rollouts on a rephrasing of the problem
+  kTeacher,    ///< one ballot: rollouts of a moving average of the policy
+  kPolicies,   ///< one ballot for each of several policies
+};
+
+/// What a reward needs beyond the responses, so that a run which cannot provide it is refused by name before it starts.
 struct Needs {
+  bool answers = false;       ///< Sample::answer_class; without any answer in a group it pays 0 throughout
   bool label = false;         ///< Sample::correct
   bool token_stats = false;   ///< per-token values
+  bool length = false;        ///< Sample::length
+  bool checker = false;       ///< Sample::checked
+  bool verdicts = false;      ///< Sample::verdicts
+  Votes votes = Votes::kNone;
 };
 
 class Reward {
  public:
   virtual ~Reward() = default;
-  /// Scores a group. `random` is for rewards that draw (a coin, chosen votes); it is keyed by step and problem.
+  /// Scores a group. `random` is for rewards that draw (a coin); it is keyed by step and problem.
   /// UserError when the group lacks what the reward needs (and how to add it); RunError naming the reward and the
-  /// rollout when a per-token value is not finite. Reordering the samples reorders the rewards, no more.
+  /// rollout when a log-probability or a per-token value that it reads is not finite. Reordering the samples reorders
+  /// the rewards, no more.
   virtual Scored score(const Group& group, base::Random& random) const = 0;
 };
 
+/// What a reward costs beyond sampling the group once, in words for a table.
+struct Cost {
+  std::string forward_passes = "none";
+  std::string extra_rollouts = "none";
+};
+
 struct RewardEntry {
-  std::string family;   ///< "certainty", "ensemble", "external", "control"
+  std::string family;   ///< "certainty", "ensemble" (these two are intrinsic), "external", "control"
   std::string formula;  ///< one line
   std::string source;   ///< system and paper
+  std::string failure;  ///< how it is known to fail
+  Cost cost = {};
   Needs needs = {};
-  bool binary = false;  ///< every reward is 0 or 1, so that it can be equal to the true reward
-  std::function<std::unique_ptr<Reward>()> make;
+  /// Every reward is 0 or 1, so that it can be equal to the true reward (self-verification: with one verdict a rollout).
+  bool binary = false;
+  std::optional<UnifiedForm> form = {};  ///< of intrinsic rewards
+  /// UserError naming the option when the reward cannot work with these.
+  std::function<std::unique_ptr<Reward>(const RewardOptions&)> make;
+
+  bool intrinsic() const { return family == "certainty" || family == "ensemble"; }
 };
 
 base::Registry<RewardEntry>& rewards();
 
-/// The winning class of a group: the largest; ties broken by the larger summed log-probability (0 where it is not
-/// known), then by the smallest canonical answer in byte order, never by the order of arrival. -1 when every answer is
-/// absent. RunError when a log-probability is not finite.
-int majority_class(const Group& group);
+/// One term of a weighted sum of rewards.
+struct Term {
+  double weight = 1;
+  std::string name;
+};
 
-/// Number of samples in `answer_class`; 0 for -1, because an absent answer is part of no class.
-std::size_t class_size(const Group& group, int answer_class);
+/// Reads "majority-vote" or "majority-vote + 0.5*format - 0.1 * length". UserError naming the place for anything else:
+/// an unknown name (lists the known ones), a name twice, a weight of 0 or one that is not finite.
+std::vector<Term> parse_terms(std::string_view text);
 
 }  // namespace whet::rewards

@@ -24,23 +24,45 @@ class TokenMean final : public Reward {
   double sign_;
 };
 
-RewardEntry entry(std::string_view name, TokenStat stat, double sign, std::string formula, std::string source) {
+RewardEntry entry(std::string_view name, TokenStat stat, double sign) {
   return {.family = "certainty",
-          .formula = std::move(formula),
-          .source = std::move(source),
+          .formula = {},
+          .source = {},
+          .failure = {},
           .needs = {.token_stats = true},
-          .make = [=] { return std::make_unique<TokenMean>(name, stat, sign); }};
+          .make = [=](const RewardOptions&) { return std::make_unique<TokenMean>(name, stat, sign); }};
 }
 
-const base::Registrar kSelfCertaintyReward(
-    rewards(), "self-certainty",
-    entry("self-certainty", kSelfCertainty, 1, "mean_t KL(U || pi_t)", "RLIF / Intuitor, arXiv 2505.19590"));
-const base::Registrar kTokenEntropyReward(
-    rewards(), "token-entropy",
-    entry("token-entropy", kEntropy, -1, "-mean_t H(pi_t)", "RENT, arXiv 2505.22660; EM-RL-token, arXiv 2505.15134"));
-const base::Registrar kTrajectoryEntropyReward(
-    rewards(), "trajectory-entropy",
-    entry("trajectory-entropy", kLogprob, 1, "mean_t log pi_t(y_t)", "EM-RL-sequence, arXiv 2505.15134"));
+RewardEntry self_certainty() {
+  RewardEntry result = entry("self-certainty", kSelfCertainty, 1);
+  result.formula = "mean_t KL(U || pi_t)";
+  result.source = "RLIF / Intuitor, arXiv 2505.19590";
+  result.failure = "drifts to confident wrong answers, long ones with many easy tokens";
+  result.form = UnifiedForm{.anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens};
+  return result;
+}
+
+RewardEntry token_entropy() {
+  RewardEntry result = entry("token-entropy", kEntropy, -1);
+  result.formula = "-mean_t H(pi_t)";
+  result.source = "RENT, arXiv 2505.22660; EM-RL-token, arXiv 2505.15134";
+  result.failure = "repeats itself: a loop has no entropy";
+  result.form = UnifiedForm{.anchor = Anchor::kPolicy, .sign = -1, .index_set = IndexSet::kTokens};
+  return result;
+}
+
+RewardEntry trajectory_entropy() {
+  RewardEntry result = entry("trajectory-entropy", kLogprob, 1);
+  result.formula = "mean_t log pi_t(y_t)";
+  result.source = "EM-RL-sequence, arXiv 2505.15134";
+  result.failure = "repeats itself: a loop is likely at every step";
+  result.form = UnifiedForm{.anchor = Anchor::kSampledToken, .sign = -1, .index_set = IndexSet::kTokens};
+  return result;
+}
+
+const base::Registrar kSelfCertaintyReward(rewards(), "self-certainty", self_certainty());
+const base::Registrar kTokenEntropyReward(rewards(), "token-entropy", token_entropy());
+const base::Registrar kTrajectoryEntropyReward(rewards(), "trajectory-entropy", trajectory_entropy());
 
 }  // namespace
 }  // namespace whet::rewards

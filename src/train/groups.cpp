@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
+#include "rewards/vote.h"
 #include "text/clusters.h"
 
 namespace whet::train {
@@ -84,6 +85,7 @@ rewards::Group reward_view(const Group& group) {
     sample.self_certainty = rollout.self_certainty;
     sample.gap = rollout.gap;
     sample.truncated = rollout.truncated;
+    sample.length = static_cast<std::int64_t>(rollout.tokens.size());
     sample.correct = group.correct[i];
     view.samples.push_back(std::move(sample));
   }

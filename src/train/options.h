@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/fields.h"
+#include "rewards/options.h"
 #include "train/advantage.h"
 #include "train/policy_loss.h"
 
@@ -50,6 +51,7 @@ struct TrainOptions {
   std::string model;
   ProblemOptions source;
   std::string reward = "majority-vote";
+  rewards::RewardOptions rewards;
   std::int64_t seed = 0;
   std::int64_t steps = 300;
   std::int64_t prompts = 64;
@@ -82,6 +84,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit_fields(o.source, visit);
   visit(o.reward, "reward", "what the policy is paid for ('whet rewards' lists them)", anything());
+  visit_fields(o.rewards, visit);
   visit(o.seed, "seed", "fixes every draw: problems, tokens, choices", at_least(0));
   visit(o.steps, "steps", "batches to sample and train on", count_from(1));
   visit(o.prompts, "prompts", "problems in a step", count_from(1));

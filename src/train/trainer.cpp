@@ -102,7 +102,7 @@ void Trainer::open(const std::filesystem::path& weights) {
   check(options_);
   advantage_ = advantage_kind(options_.advantage);
   entry_ = &rewards::rewards().find(options_.reward);
-  reward_ = entry_->make();
+  reward_ = entry_->make(options_.rewards);
   task_ = make_task(options_.source);
   if (entry_->needs.label) require_labels(*task_, tasks::Split::kTrain, options_.reward);
   const auto threads = static_cast<int>(options_.threads);

@@ -59,7 +59,7 @@ Group group_of(const std::deque<Response>& all) {
 
 Scored score(const std::string& name, const Group& group) {
   base::Random random{0};
-  return rewards().find(name).make()->score(group, random);
+  return rewards().find(name).make({})->score(group, random);
 }
 
 TEST(SelfCertainty, IsTheMeanDivergenceOfTheUniformFromThePolicy) {

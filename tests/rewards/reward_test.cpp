@@ -11,6 +11,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "rewards/vote.h"
 
 namespace whet::rewards {
 namespace {
@@ -46,7 +47,7 @@ class OwnedGroup {
 
 Scored score(const std::string& name, const Group& group) {
   base::Random random{1, 2};
-  return rewards().find(name).make()->score(group, random);
+  return rewards().find(name).make({})->score(group, random);
 }
 
 OwnedGroup mixed_group() {
@@ -233,8 +234,8 @@ TEST(MajorityClass, VotesWithoutLogProbabilities) {
     group.samples.back().answer_class = answer[0] == 'b' ? 0 : 1;
   }
   EXPECT_EQ(majority_class(group), 1);
-  EXPECT_EQ(class_size(group, 0), 2u);
-  EXPECT_EQ(class_size(group, -1), 0u);
+  EXPECT_EQ(count_votes(ballot_of(group.samples, "vote"), 0), 2u);
+  EXPECT_EQ(count_votes(ballot_of(group.samples, "vote"), -1), 0u);
 }
 
 TEST(SemanticEntropy, PaysTheShareOfTheClass) {
@@ -265,7 +266,7 @@ TEST(Coin, IsFairAndTossedForEachSampleAndStep) {
   constexpr int kSteps = 2000;
   for (std::uint64_t step = 0; step < kSteps; ++step) {
     base::Random random{step};
-    const auto reward = rewards().find("random").make()->score(owned.group(), random).reward;
+    const auto reward = rewards().find("random").make({})->score(owned.group(), random).reward;
     const double sum = std::accumulate(reward.begin(), reward.end(), 0.0);
     heads += sum;
     mixed += sum > 0 && sum < 4 ? 1 : 0;
