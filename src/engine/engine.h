@@ -45,6 +45,15 @@ struct Rollout {
   bool truncated = false;              ///< no end token within the limit
 };
 
+/// What a model says of a given sequence: a value for each token after the first, of the distribution over what follows
+/// the tokens before it. The statistics are those of Rollout.
+struct TokenScores {
+  std::vector<float> logprob;
+  std::vector<float> entropy;
+  std::vector<float> self_certainty;
+  std::vector<float> gap;
+};
+
 struct RolloutRequest {
   std::span<const Prompt> prompts;
   SamplingOptions sampling;
@@ -91,6 +100,10 @@ class Model {
   /// log pi(y_t) of every response token at a temperature. Result [group][response][token]. Keeps no gradient.
   virtual std::vector<std::vector<std::vector<float>>> logprobs(std::span<const SharedPromptBatch> groups,
                                                                 double temperature) = 0;
+
+  /// Statistics of given sequences at a temperature. Sequences of fewer than two tokens have none. UserError for a token
+  /// outside the vocabulary or a sequence that does not fit the context.
+  virtual std::vector<TokenScores> score(std::span<const std::vector<TokenId>> sequences, double temperature) = 0;
 
   /// Adds dLoss/dparameters to the gradient: log-probs go out through `gradient_of`, their gradients come back.
   /// Micro-batches hold at most `token_budget` tokens (a prompt with one response may exceed it).

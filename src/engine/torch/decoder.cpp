@@ -117,7 +117,14 @@ at::Tensor Decoder::head_states(const at::Tensor& hidden, const PackedBatch& bat
 }
 
 at::Tensor Decoder::logprobs(const PackedBatch& batch, std::int64_t vocabulary, double temperature) {
-  return target_logprobs(head_states(forward(batch), batch), head_.narrow(0, 0, vocabulary), batch, temperature);
+  const at::Tensor collected = head_.grad();
+  return target_logprobs(head_states(forward(batch), batch), head_.narrow(0, 0, vocabulary), batch, temperature,
+                         {collected.defined() ? collected.narrow(0, 0, vocabulary) : at::Tensor()});
+}
+
+TargetStatistics Decoder::statistics(const PackedBatch& batch, std::int64_t vocabulary, double temperature) {
+  const torch::NoGradGuard no_grad;
+  return target_statistics(head_states(forward(batch), batch), head_.narrow(0, 0, vocabulary), batch, temperature);
 }
 
 std::vector<Decoder::NamedWindow> Decoder::windows(const at::Tensor& flat) const {

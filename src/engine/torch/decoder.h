@@ -50,6 +50,8 @@ class Decoder {
   at::Tensor head_states(const at::Tensor& hidden, const PackedBatch& batch) const;
   /// log pi(target) of the batch, over the first `vocabulary` tokens. [R]
   at::Tensor logprobs(const PackedBatch& batch, std::int64_t vocabulary, double temperature);
+  /// The same with the statistics of the distributions; keeps no gradient.
+  TargetStatistics statistics(const PackedBatch& batch, std::int64_t vocabulary, double temperature);
 
   /// Cosines and sines for at least `positions` positions.
   const RotaryTable& rotary(std::int64_t positions);

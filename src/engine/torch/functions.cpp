@@ -2,7 +2,7 @@
 
 #include <cmath>
 
-#include "engine/torch/kernels_product.h"
+#include "engine/torch/functions_common.h"
 
 namespace whet::engine {
 namespace {
@@ -11,61 +11,12 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// Calls body(float{}) or body(double{}) by the tensor's type.
-template <class Body>
-void by_type(const at::Tensor& tensor, const Body& body) {
-  if (tensor.scalar_type() == at::kFloat) {
-    body(float{});
-  } else {
-    TORCH_INTERNAL_ASSERT(tensor.scalar_type() == at::kDouble);
-    body(double{});
-  }
-}
-
-/// The batch and the shapes travel through the context as numbers; the caller keeps the batch alive.
-void keep_batch(AutogradContext* context, const PackedBatch& batch) {
-  context->saved_data["batch"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(&batch));
-}
-const PackedBatch& kept_batch(AutogradContext* context) {
-  return *reinterpret_cast<const PackedBatch*>(static_cast<std::intptr_t>(context->saved_data["batch"].toInt()));
-}
 void keep_shape(AutogradContext* context, kernels::HeadShape shape) {
   context->saved_data["shape"] = std::vector<std::int64_t>{shape.query_heads, shape.key_heads, shape.width};
 }
 kernels::HeadShape kept_shape(AutogradContext* context) {
   const auto numbers = context->saved_data["shape"].toIntVector();
   return {numbers[0], numbers[1], numbers[2]};
-}
-
-// The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
-
-/// x W^T (+ add, where defined).
-at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& add = {}) {
-  if (x.scalar_type() == at::kDouble) return add.defined() ? at::addmm(add, x, weight.t()) : at::mm(x, weight.t());
-  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
-  kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
-                              add.defined() ? add.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
-  return y;
-}
-
-/// dx = dy W, into `dx`.
-void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tensor dx) {
-  if (dy.scalar_type() == at::kDouble) {
-    at::mm_out(dx, dy, weight);
-  } else {
-    kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
-                           dx.data_ptr<float>());
-  }
-}
-
-/// dW += dy^T x.
-void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, at::Tensor d_weight) {
-  if (dy.scalar_type() == at::kDouble) {
-    d_weight.addmm_(dy.t(), x);
-  } else {
-    kernels::add_transposed_product(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
-                                    d_weight.data_ptr<float>());
-  }
 }
 
 /// {dx, dW} of x W^T.
@@ -222,97 +173,6 @@ struct Attention : Function<Attention> {
   }
 };
 
-/// The targets of each head row: those of row h are order[start[h]] .. order[start[h + 1]).
-struct TargetsByRow {
-  std::vector<std::int64_t> start;
-  std::vector<std::int64_t> order;
-
-  explicit TargetsByRow(const PackedBatch& batch)
-      : start(batch.head_rows.size() + 1, 0), order(batch.target_heads.size()) {
-    for (const std::int64_t head : batch.target_heads) ++start[static_cast<std::size_t>(head) + 1];
-    for (std::size_t h = 1; h < start.size(); ++h) start[h] += start[h - 1];
-    std::vector<std::int64_t> next(start.begin(), start.end() - 1);
-    for (std::size_t r = 0; r < batch.target_heads.size(); ++r) {
-      order[static_cast<std::size_t>(next[static_cast<std::size_t>(batch.target_heads[r])]++)] = static_cast<std::int64_t>(r);
-    }
-  }
-};
-
-struct TargetLogprobs : Function<TargetLogprobs> {
-  /// Rows whose logits exist at once: 16 million numbers, 64 MB in float.
-  static std::int64_t rows_at_once(std::int64_t vocabulary) { return std::max<std::int64_t>(1, (std::int64_t{1} << 24) / vocabulary); }
-
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& hidden, const at::Tensor& weight,
-                            const PackedBatch& batch, double temperature) {
-    const auto targets = static_cast<std::int64_t>(batch.target_ids.size());
-    at::Tensor logprobs = at::empty({targets}, hidden.options());
-    at::Tensor log_sums = at::empty({hidden.size(0)}, hidden.options());
-    const TargetsByRow by_row(batch);
-    const std::int64_t chunk = rows_at_once(weight.size(0));
-    for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
-      const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-      const at::Tensor logits = times_transposed(hidden.narrow(0, begin, rows), weight);
-      by_type(hidden, [&](auto zero) {
-        using T = decltype(zero);
-        kernels::log_sum_rows(logits.const_data_ptr<T>(), log_sums.data_ptr<T>() + begin, rows, weight.size(0),
-                              static_cast<T>(1.0 / temperature));
-        T* out = logprobs.data_ptr<T>();
-        const T* logit = logits.const_data_ptr<T>();
-        const T* log_sum = log_sums.const_data_ptr<T>();
-        for (std::int64_t h = begin; h < begin + rows; ++h) {
-          for (auto i = by_row.start[static_cast<std::size_t>(h)]; i < by_row.start[static_cast<std::size_t>(h) + 1]; ++i) {
-            const auto r = static_cast<std::size_t>(by_row.order[static_cast<std::size_t>(i)]);
-            out[r] = logit[(h - begin) * weight.size(0) + batch.target_ids[r]] * static_cast<T>(1.0 / temperature) - log_sum[h];
-          }
-        }
-      });
-    }
-    context->save_for_backward({hidden, weight, log_sums});
-    context->saved_data["temperature"] = temperature;
-    keep_batch(context, batch);
-    return logprobs;
-  }
-
-  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    const at::Tensor &hidden = saved[0], &weight = saved[1], &log_sums = saved[2];
-    const double temperature = context->saved_data["temperature"].toDouble();
-    const PackedBatch& batch = kept_batch(context);
-    const at::Tensor d_logprobs = gradients[0].contiguous();
-    at::Tensor d_hidden = at::empty_like(hidden);
-    at::Tensor d_weight = at::zeros_like(weight);
-    const TargetsByRow by_row(batch);
-    const std::int64_t chunk = rows_at_once(weight.size(0));
-    for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
-      const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-      at::Tensor d_logits = times_transposed(hidden.narrow(0, begin, rows), weight);  // overwritten in place
-      by_type(hidden, [&](auto zero) {
-        using T = decltype(zero);
-        const T inverse_temperature = static_cast<T>(1.0 / temperature);
-        const T* d = d_logprobs.const_data_ptr<T>();
-        std::vector<T> row_sums(static_cast<std::size_t>(rows), T(0));
-        for (std::int64_t h = begin; h < begin + rows; ++h) {
-          for (auto i = by_row.start[static_cast<std::size_t>(h)]; i < by_row.start[static_cast<std::size_t>(h) + 1]; ++i) {
-            row_sums[static_cast<std::size_t>(h - begin)] += d[by_row.order[static_cast<std::size_t>(i)]];
-          }
-        }
-        T* out = d_logits.data_ptr<T>();
-        kernels::scaled_softmax_rows(out, log_sums.const_data_ptr<T>() + begin, row_sums.data(), rows, weight.size(0),
-                                     inverse_temperature);
-        for (std::int64_t h = begin; h < begin + rows; ++h) {
-          for (auto i = by_row.start[static_cast<std::size_t>(h)]; i < by_row.start[static_cast<std::size_t>(h) + 1]; ++i) {
-            const auto r = static_cast<std::size_t>(by_row.order[static_cast<std::size_t>(i)]);
-            out[(h - begin) * weight.size(0) + batch.target_ids[r]] += d[r] * inverse_temperature;
-          }
-        }
-      });
-      times_plain(d_logits, weight, d_hidden.narrow(0, begin, rows));
-      add_transposed_times(d_logits, hidden.narrow(0, begin, rows), d_weight);
-    }
-    return {d_hidden, d_weight, at::Tensor(), at::Tensor()};
-  }
-};
-
 }  // namespace
 
 RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double theta, at::ScalarType dtype) {
@@ -337,9 +197,6 @@ at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, 
 }
 at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape) {
   return Attention::apply(prepared, batch, shape);
-}
-at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature) {
-  return TargetLogprobs::apply(hidden, weight, batch, temperature);
 }
 
 }  // namespace whet::engine

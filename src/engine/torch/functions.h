@@ -33,9 +33,25 @@ at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, 
 /// prepared: [N, (Hq + 2 Hk) W] -> [N, Hq W]. `batch` must outlive the backward pass.
 at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape);
 
+/// Where a weight's gradient is added to; undefined: handed back to autograd, which needs memory for one more of it.
+struct HeadGradient {
+  at::Tensor tensor;
+};
+
 /// log softmax(hidden W^T / temperature) at the batch's targets. hidden: [H, D] (the head rows), weight: [V, D] -> [R].
 /// The logits of all rows never exist at once: they are computed some rows at a time, and again on the way back.
-at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
-                           double temperature);
+at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature,
+                           const HeadGradient& weight_gradient = {});
+
+/// log pi of the batch's targets and what the distribution that each was drawn from says, [R] each.
+struct TargetStatistics {
+  at::Tensor logprob;
+  at::Tensor entropy;         // nats
+  at::Tensor self_certainty;  // KL(U || pi), nats
+  at::Tensor gap;             // largest minus second largest probability
+};
+
+/// As target_logprobs, with the statistics, from one walk over the logits of some rows at a time. Keeps no gradient.
+TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature);
 
 }  // namespace whet::engine

@@ -59,12 +59,23 @@ template <class T>
 void attention_backward(const T* d_out, const T* prepared, const T* out, const T* log_sum, T* d_prepared,
                         const PackedBatch& batch, HeadShape shape);
 
-/// log_sums[r] = log sum_v e^(logits[r, v] * inverse_temperature). logits: [rows, vocabulary].
+/// What a row of logits says of its distribution at a temperature; the last three only where they were asked for.
 template <class T>
-void log_sum_rows(const T* logits, T* log_sums, std::int64_t rows, std::int64_t vocabulary, T inverse_temperature);
+struct RowSummary {
+  T largest = 0;        ///< logit
+  double log_sum = 0;   ///< log sum_v e^((logits[v] - largest) * inverse_temperature)
+  T entropy = 0;
+  T self_certainty = 0;
+  T gap = 0;
+};
+
+/// One walk over each row. logits: [rows, vocabulary], summaries: [rows].
+template <class T>
+void summarise_rows(const T* logits, RowSummary<T>* summaries, std::int64_t rows, std::int64_t vocabulary, T inverse_temperature,
+                    bool with_statistics);
 /// In place: logits[r, v] becomes -row_factors[r] * inverse_temperature * softmax[r, v].
 template <class T>
-void scaled_softmax_rows(T* logits, const T* log_sums, const T* row_factors, std::int64_t rows, std::int64_t vocabulary,
+void scaled_softmax_rows(T* logits, const RowSummary<T>* summaries, const T* row_factors, std::int64_t rows, std::int64_t vocabulary,
                          T inverse_temperature);
 
 /// One sequence in decoding: where the keys and values that its newest token sees are stored.

@@ -4,56 +4,14 @@
 #include <vector>
 
 #include "engine/torch/kernels.h"
-#include "engine/torch/simd_math.h"
+#include "engine/torch/row_sums.h"
 
 namespace whet::engine::kernels {
 namespace {
 
-/// Sums over a row of logits l, where z = l / temperature: everything the statistics need.
-struct RowSums {
-  std::int32_t best = 0;   ///< smallest index of the largest logit
-  float largest = 0;       ///< of the l
-  float second = 0;        ///< second largest l, equal to `largest` on a tie
-  double exponentials = 0; ///< sum of e^(z - largest z)
-  double weighted = 0;     ///< sum of (z - largest z) e^(z - largest z)
-  double shifted = 0;      ///< sum of (z - largest z)
-};
-
-/// Fills weights[v] = e^(z_v - largest z). Block sums in float, totals in double: a vocabulary of 150,000 would lose
-/// digits in a single float sum.
-WHET_MULTIVERSION RowSums sum_row(const float* logits, float* weights, std::int64_t vocabulary, float inverse_temperature) {
-  RowSums sums;
-  float largest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : largest)
-  for (std::int64_t v = 0; v < vocabulary; ++v) largest = logits[v] > largest ? logits[v] : largest;
-  std::int64_t best = 0;
-  while (best < vocabulary - 1 && logits[best] != largest) ++best;
-  float second = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : second)
-  for (std::int64_t v = 0; v < best; ++v) second = logits[v] > second ? logits[v] : second;
-#pragma omp simd reduction(max : second)
-  for (std::int64_t v = best + 1; v < vocabulary; ++v) second = logits[v] > second ? logits[v] : second;
-  sums.best = static_cast<std::int32_t>(best);
-  sums.largest = largest;
-  sums.second = second;
-  constexpr std::int64_t kBlock = 1024;
-  for (std::int64_t begin = 0; begin < vocabulary; begin += kBlock) {
-    const std::int64_t end = std::min(vocabulary, begin + kBlock);
-    float exponentials = 0, weighted = 0, shifted = 0;
-#pragma omp simd reduction(+ : exponentials, weighted, shifted)
-    for (std::int64_t v = begin; v < end; ++v) {
-      const float z = (logits[v] - largest) * inverse_temperature;
-      const float e = fast_exp(z);
-      weights[v] = e;
-      exponentials += e;
-      weighted += z * e;
-      shifted += z;
-    }
-    sums.exponentials += exponentials;
-    sums.weighted += weighted;
-    sums.shifted += shifted;
-  }
-  return sums;
+WHET_MULTIVERSION RowSums<float> sum_sampled_row(const float* logits, float* weights, std::int64_t vocabulary,
+                                                 float inverse_temperature) {
+  return sum_row<true, true>(logits, weights, vocabulary, inverse_temperature);
 }
 
 /// The first index at which the running sum of weights passes `goal`; the last positive weight when rounding leaves a rest.
@@ -98,33 +56,25 @@ double restrict(float* weights, std::int64_t vocabulary, double total, const Sam
   return left;
 }
 
-/// Rounding can put an entropy a hair below 0. What is not a number stays so (std::max would make it 0): a broken model must
-/// not look certain.
-double at_least_zero(double value) { return value < 0 ? 0 : value; }
-
 }  // namespace
 
 SampledToken sample_token(const float* logits, float* scratch, std::int64_t vocabulary, const SamplingOptions& options,
                           double uniform) {
   const auto inverse_temperature = static_cast<float>(1.0 / options.temperature);
-  const RowSums sums = sum_row(logits, scratch, vocabulary, inverse_temperature);
+  const RowSums<float> sums = sum_sampled_row(logits, scratch, vocabulary, inverse_temperature);
   SampledToken token;
-  const double log_sum = std::log(sums.exponentials);
-  token.statistics.entropy = static_cast<float>(at_least_zero(log_sum - sums.weighted / sums.exponentials));
-  token.statistics.self_certainty = static_cast<float>(
-      at_least_zero(log_sum - sums.shifted / static_cast<double>(vocabulary) - std::log(static_cast<double>(vocabulary))));
-  // Differences of logits first, scaled after: scaled logits of a hundred, rounded to float, would move a log-prob by 5e-6.
-  const auto below_largest = [&](float logit) { return (static_cast<double>(logit) - sums.largest) * inverse_temperature; };
-  const double second = vocabulary > 1 ? std::exp(below_largest(sums.second)) : 0.0;
-  token.statistics.gap = static_cast<float>((1.0 - second) / sums.exponentials);
+  token.statistics.entropy = static_cast<float>(entropy(sums));
+  token.statistics.self_certainty = static_cast<float>(self_certainty(sums, vocabulary));
+  token.statistics.gap = static_cast<float>(gap(sums, vocabulary, inverse_temperature));
   if (options.greedy) {
-    token.id = sums.best;
+    token.id = static_cast<std::int32_t>(sums.best);
   } else {
     double total = sums.exponentials;
     if (options.top_k > 0 || options.top_p < 1.0) total = restrict(scratch, vocabulary, total, options);
     token.id = invert(scratch, vocabulary, uniform * total);
   }
-  token.statistics.logprob = static_cast<float>(-at_least_zero(log_sum - below_largest(logits[token.id])));
+  token.statistics.logprob = static_cast<float>(
+      log_probability(logits[token.id], sums.largest, std::log(sums.exponentials), inverse_temperature));
   return token;
 }
 

@@ -69,6 +69,38 @@ std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<cons
   return result;
 }
 
+std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>> sequences, double temperature) {
+  const PhaseTimer timer(seconds_.forward);
+  std::vector<SharedPromptBatch> groups;
+  std::vector<std::size_t> places;  // of each group's sequence
+  for (std::size_t i = 0; i < sequences.size(); ++i) {
+    const std::vector<TokenId>& tokens = sequences[i];
+    if (static_cast<std::int64_t>(tokens.size()) > config().max_position_embeddings) {
+      base::user_error("engine", "a sequence of {} tokens, want at most {} (max_position_embeddings)", tokens.size(),
+                       config().max_position_embeddings);
+    }
+    if (tokens.size() < 2) continue;
+    groups.push_back({{tokens.front()}, {{tokens.begin() + 1, tokens.end()}}});
+    places.push_back(i);
+  }
+  std::vector<TokenScores> result(sequences.size());
+  for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
+    const TargetStatistics values = decoder_->statistics(batch, vocabulary_, temperature);
+    std::size_t offset = 0;
+    for (std::size_t r = 0; r < batch.response_count; ++r) {
+      const std::size_t length = batch.response_lengths[r];
+      const auto copy = [&](const at::Tensor& from) {
+        const float* begin = from.const_data_ptr<float>() + offset;
+        return std::vector<float>(begin, begin + length);
+      };
+      result[places[batch.first_response + r]] = {copy(values.logprob), copy(values.entropy), copy(values.self_certainty),
+                                                  copy(values.gap)};
+      offset += length;
+    }
+  }
+  return result;
+}
+
 void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature,
                                      std::int64_t token_budget, const PolicyGradient& gradient_of) {
   decoder_->gradients();

@@ -17,6 +17,7 @@ class TorchModel final : public Model {
   std::vector<std::vector<Rollout>> rollout(const RolloutRequest& request) override;
   std::vector<std::vector<std::vector<float>>> logprobs(std::span<const SharedPromptBatch> groups,
                                                         double temperature) override;
+  std::vector<TokenScores> score(std::span<const std::vector<TokenId>> sequences, double temperature) override;
   void accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature, std::int64_t token_budget,
                            const PolicyGradient& gradient_of) override;
   double optimizer_step(const AdamOptions& options) override;

@@ -3,51 +3,11 @@
 #include "engine/torch/functions.h"
 
 #include "tests/engine/torch/fixtures.h"
+#include "tests/engine/torch/gradients.h"
 #include "tests/engine/torch/reference.h"
 
 namespace whet::engine {
 namespace {
-
-using Values = std::vector<at::Tensor>;
-using Operation = std::function<at::Tensor(const Values&)>;
-
-Values leaves(const Values& inputs) {
-  Values result;
-  for (const at::Tensor& input : inputs) result.push_back(input.detach().clone().requires_grad_(true));
-  return result;
-}
-
-at::Tensor random_values(at::IntArrayRef sizes) { return at::randn(sizes, at::kDouble); }
-
-/// Compares `operation` with `plain` at `inputs`: value, gradient, and central differences in every coordinate.
-void expect_same_function(const Operation& operation, const Operation& plain, const Values& inputs) {
-  const Values ours = leaves(inputs), theirs = leaves(inputs);
-  const at::Tensor got = operation(ours), wanted = plain(theirs);
-  expect_close(got, wanted, 1e-13, "value");
-  const at::Tensor direction = random_values(got.sizes());
-  (got * direction).sum().backward();
-  (wanted * direction).sum().backward();
-  const torch::NoGradGuard no_grad;
-  constexpr double kStep = 1e-5;
-  for (std::size_t k = 0; k < inputs.size(); ++k) {
-    const std::string what = fmt::format("gradient of input {}", k);
-    expect_close(ours[k].grad(), theirs[k].grad(), 1e-12, what);
-    Values moved;
-    for (const at::Tensor& input : inputs) moved.push_back(input.clone());
-    at::Tensor differences = at::empty_like(inputs[k]);
-    double* coordinate = moved[k].data_ptr<double>();
-    for (std::int64_t i = 0; i < inputs[k].numel(); ++i) {
-      const double at_rest = coordinate[i];
-      coordinate[i] = at_rest + kStep;
-      const double above = (operation(moved) * direction).sum().item<double>();
-      coordinate[i] = at_rest - kStep;
-      const double below = (operation(moved) * direction).sum().item<double>();
-      coordinate[i] = at_rest;
-      differences.data_ptr<double>()[i] = (above - below) / (2 * kStep);
-    }
-    expect_close(ours[k].grad(), differences, 1e-7, what + " by finite differences");
-  }
-}
 
 TEST(LinearFunction, IsTheProductWithItsGradient) {
   at::manual_seed(9);
@@ -235,59 +195,6 @@ INSTANTIATE_TEST_SUITE_P(Shapes, HeadsTest,
                            return fmt::format("Queries{}Keys{}Width{}", one.param.query_heads, one.param.key_heads,
                                               one.param.width);
                          });
-
-TEST(TargetLogprobsFunction, IsTheReferenceWithItsGradient) {
-  base::Random random{6};
-  // The first tokens of all responses of a group share one row, which may have the same target twice.
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {2, 1, 4, 1, 1}, 5), random_group(random, 2, {3}, 5)};
-  const auto batches = pack(groups, 1 << 20, 5);
-  const PackedBatch& batch = batches[0];
-  for (const double temperature : {0.5, 1.0, 1.7}) {
-    at::manual_seed(15);
-    const auto plain = [&](const Values& in) {
-      const at::Tensor all = (at::matmul(in[0], in[1].t()) / temperature).log_softmax(-1);
-      return all.index_select(0, at::tensor(batch.target_heads)).gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
-    };
-    const auto rows = static_cast<std::int64_t>(batch.head_rows.size());
-    expect_same_function([&](const Values& in) { return target_logprobs(in[0], in[1], batch, temperature); }, plain,
-                         {random_values({rows, 13}), random_values({37, 13})});
-  }
-}
-
-TEST(TargetLogprobsFunction, ComputesALargeVocabularyInPieces) {
-  base::Random random{7};
-  const std::int64_t vocabulary = 151936;  // 110 rows at once
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {90, 1, 60, 80}, vocabulary)};
-  const auto batches = pack(groups, 1 << 20, vocabulary);
-  const PackedBatch& batch = batches[0];
-  at::manual_seed(16);
-  const auto rounded = [](at::IntArrayRef sizes) { return at::randn(sizes, at::kFloat).to(at::kDouble); };
-  const at::Tensor hidden = rounded({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = rounded({vocabulary, 4});
-  const at::Tensor direction = rounded({static_cast<std::int64_t>(batch.target_ids.size())});
-  const auto plain = [&](at::ScalarType dtype) {
-    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true), w = weight.to(dtype, false, true).requires_grad_(true);
-    const at::Tensor value = at::matmul(h, w.t()).log_softmax(-1)
-                                 .index_select(0, at::tensor(batch.target_heads))
-                                 .gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
-    (value * direction.to(dtype)).sum().backward();
-    return Values{value.detach(), h.grad(), w.grad()};
-  };
-  const auto ours = [&](at::ScalarType dtype) {
-    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true), w = weight.to(dtype, false, true).requires_grad_(true);
-    const at::Tensor value = target_logprobs(h, w, batch, 1.0);
-    (value * direction.to(dtype)).sum().backward();
-    return Values{value.detach(), h.grad(), w.grad()};
-  };
-  const Values exact = plain(at::kDouble), in_double = ours(at::kDouble), in_float = ours(at::kFloat), plain_float = plain(at::kFloat);
-  const char* names[] = {"value", "gradient of hidden", "gradient of weight"};
-  for (std::size_t i = 0; i < exact.size(); ++i) {
-    expect_close(in_double[i], exact[i], 1e-12, names[i]);
-    // Sums over 150,000 tokens lose digits in float; the plain operations lose as many.
-    expect_close(in_float[i], exact[i], 2 * relative_difference(plain_float[i], exact[i]) + 1e-6, names[i]);
-    fmt::print("{}: relative error in float {:.1e}, of plain operations {:.1e}\n", names[i], relative_difference(in_float[i], exact[i]),
-               relative_difference(plain_float[i], exact[i]));
-  }
-}
 
 TEST(RotaryTable, IsTheExactTableToFloatPrecision) {
   const RotaryTable table = rotary_table(64, 20, 1e6, at::kDouble);

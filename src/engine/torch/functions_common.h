@@ -1,0 +1,59 @@
+// What the autograd functions share: dispatch by type, what travels through their context, and the products of a linear map.
+#pragma once
+
+#include "engine/torch/functions.h"
+#include "engine/torch/kernels_product.h"
+
+namespace whet::engine {
+
+/// Calls body(float{}) or body(double{}) by the tensor's type.
+template <class Body>
+void by_type(const at::Tensor& tensor, const Body& body) {
+  if (tensor.scalar_type() == at::kFloat) {
+    body(float{});
+  } else {
+    TORCH_INTERNAL_ASSERT(tensor.scalar_type() == at::kDouble);
+    body(double{});
+  }
+}
+
+/// The batch and the shapes travel through the context as numbers; the caller keeps the batch alive.
+inline void keep_batch(torch::autograd::AutogradContext* context, const PackedBatch& batch) {
+  context->saved_data["batch"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(&batch));
+}
+inline const PackedBatch& kept_batch(torch::autograd::AutogradContext* context) {
+  return *reinterpret_cast<const PackedBatch*>(static_cast<std::intptr_t>(context->saved_data["batch"].toInt()));
+}
+
+// The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
+
+/// x W^T (+ add, where defined).
+inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& add = {}) {
+  if (x.scalar_type() == at::kDouble) return add.defined() ? at::addmm(add, x, weight.t()) : at::mm(x, weight.t());
+  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
+                              add.defined() ? add.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
+  return y;
+}
+
+/// dx = dy W, into `dx`.
+inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tensor dx) {
+  if (dy.scalar_type() == at::kDouble) {
+    at::mm_out(dx, dy, weight);
+  } else {
+    kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
+                           dx.data_ptr<float>());
+  }
+}
+
+/// dW += dy^T x.
+inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, at::Tensor d_weight) {
+  if (dy.scalar_type() == at::kDouble) {
+    d_weight.addmm_(dy.t(), x);
+  } else {
+    kernels::add_transposed_product(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
+                                    d_weight.data_ptr<float>());
+  }
+}
+
+}  // namespace whet::engine
