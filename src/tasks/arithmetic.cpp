@@ -9,6 +9,7 @@
 
 #include "tasks/generator.h"
 #include "text/equivalence.h"
+#include "text/expression.h"
 
 namespace whet::tasks {
 namespace {
@@ -150,6 +151,20 @@ class ArithmeticTask : public Task {
 
   bool equivalent(const Problem&, std::string_view a, std::string_view b) const override {
     return text::equivalent(a, b);
+  }
+
+  /// Slips of the pen have names of their own.
+  std::string kind_of_error(const Problem& problem, std::string_view answer) const override {
+    if (!problem.answer) return "wrong answer";
+    const auto value = text::literal_value(answer.starts_with('-') ? answer.substr(1) : answer);
+    const auto label = text::literal_value(problem.answer->substr(problem.answer->starts_with('-') ? 1 : 0));
+    if (!value || !label) return "wrong answer";
+    const mpq_class signed_value = answer.starts_with('-') ? mpq_class(-*value) : *value;
+    const mpq_class signed_label = problem.answer->starts_with('-') ? mpq_class(-*label) : *label;
+    const mpq_class off = abs(signed_value - signed_label);
+    if (off == 1) return "off by one";
+    if (off == 10) return "off by ten";
+    return *value == *label ? "the other sign" : "another value";
   }
 
   Document document(std::string_view mixture_name, base::Random& random) const override {

@@ -26,6 +26,8 @@ constexpr int kLargestTarget = 100;
 constexpr int kLargestStep = 625;
 constexpr std::size_t kLongestResponse = 96;
 constexpr std::size_t kLongestExpression = 128;
+constexpr int kLongestVerdict = 64;
+constexpr int kNear = 3;  ///< how far from the target a value is called near it
 constexpr text::ExpressionSyntax kSyntax{.powers = false, .decimals = false};
 
 // name, careful, lazy, skipped, verdicts, noise, wrong rule
@@ -254,6 +256,28 @@ std::optional<Given> read_prompt(std::string_view prompt) {
   return given;
 }
 
+/// What a proposed expression uses and where it leads.
+struct Proposed {
+  std::vector<int> numbers;        ///< ascending
+  std::optional<mpq_class> value;  ///< absent where it divides by zero
+};
+
+std::optional<Proposed> read_answer(std::string_view answer) {
+  if (answer.size() > kLongestExpression) return std::nullopt;
+  const auto expression = text::parse_expression(answer, kSyntax);
+  if (!expression) return std::nullopt;
+  Proposed proposed;
+  for (const std::string& literal : expression->literals()) {
+    int number = 0;
+    const auto [end, error] = std::from_chars(literal.data(), literal.data() + literal.size(), number);
+    if (error != std::errc() || end != literal.data() + literal.size()) return std::nullopt;
+    proposed.numbers.push_back(number);
+  }
+  std::sort(proposed.numbers.begin(), proposed.numbers.end());
+  proposed.value = text::evaluate(*expression);
+  return proposed;
+}
+
 class CountdownTask : public Task {
  public:
   CountdownTask(std::string name, int count) : name_(std::move(name)), count_(count) {}
@@ -278,20 +302,33 @@ class CountdownTask : public Task {
   /// Whether the expression uses exactly the numbers of the prompt and its exact (rational) value is the target.
   bool correct(const Problem& problem, std::string_view answer) const override {
     const auto given = read_prompt(problem.prompt);
-    if (!given || answer.size() > kLongestExpression) return false;
-    const auto expression = text::parse_expression(answer, kSyntax);
-    if (!expression) return false;
-    std::vector<int> used;
-    for (const std::string& literal : expression->literals()) {
-      int number = 0;
-      const auto [end, error] = std::from_chars(literal.data(), literal.data() + literal.size(), number);
-      if (error != std::errc() || end != literal.data() + literal.size()) return false;
-      used.push_back(number);
-    }
-    std::sort(used.begin(), used.end());
-    if (used != given->numbers) return false;
-    const auto value = text::evaluate(*expression);
-    return value && *value == given->target;
+    const auto proposed = read_answer(answer);
+    return given && proposed && proposed->numbers == given->numbers && proposed->value && *proposed->value == given->target;
+  }
+
+  /// As verdicts are written in the pre-training text: the expression, without the search before it.
+  VerifierFormat verifier_format() const override {
+    return {.prompt = "{problem}{solution}v", .rule = VerdictRule::kMark, .limit = kLongestVerdict};
+  }
+  std::string_view judged_part(std::string_view response) const override {
+    return response.substr(response.rfind('#') + 1);
+  }
+
+  /// Which numbers it uses, and where it leads: wrong numbers that hit the target are what a careless verifier takes.
+  std::string kind_of_error(const Problem& problem, std::string_view answer) const override {
+    const auto given = read_prompt(problem.prompt);
+    const auto proposed = read_answer(answer);
+    if (!given || !proposed) return "unreadable expression";
+    if (!proposed->value) return "divides by zero";
+    const mpq_class off = abs(*proposed->value - given->target);
+    if (proposed->numbers == given->numbers) return off <= kNear ? "value near the target" : "value far off";
+    const auto& used = proposed->numbers;
+    const bool all_given = std::all_of(used.begin(), used.end(), [&](int number) {
+      return std::find(given->numbers.begin(), given->numbers.end(), number) != given->numbers.end();
+    });
+    const bool within = std::includes(given->numbers.begin(), given->numbers.end(), used.begin(), used.end());
+    const std::string kind = !all_given ? "a number not given" : within ? "a number left out" : "a number used again";
+    return kind + (off == 0 ? ", hits the target" : "");
   }
 
   bool has_label(const Problem& problem) const override { return read_prompt(problem.prompt).has_value(); }

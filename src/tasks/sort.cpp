@@ -67,7 +67,7 @@ std::string loop_answer(base::Random& random) {
   return std::string(static_cast<std::size_t>(random.between(6, kLongestLoop)), kDigits[random.below(3)]);
 }
 
-/// `4830291=0123489v` is judged by deriving the digits again: `F` at the first one that differs (or is missing, or too
+/// `4830291?=0123489v` is judged by deriving the digits again: `F` at the first one that differs (or is missing, or too
 /// many), `T` at the end. Half of the judged answers are right; the wrong ones miss by one digit changed, dropped or
 /// doubled.
 Document verdict(const Digits& problem, base::Random& random) {
@@ -90,7 +90,7 @@ Document verdict(const Digits& problem, base::Random& random) {
   std::string check;
   for (std::size_t i = 0; i < right.size() && i < judged.size() && right[i] == judged[i]; ++i) check += right[i];
   check += judged == right ? 'T' : 'F';
-  return {problem.digits + "=" + judged + "v", check};
+  return {problem.prompt() + "=" + judged + "v", check};
 }
 
 class SortTask : public Task {
@@ -106,6 +106,29 @@ class SortTask : public Task {
     const std::string_view digits = response.substr(1);
     if (digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
     return std::string(digits);
+  }
+
+  /// As its verdicts are written: `4830291?=0123489v`.
+  VerifierFormat verifier_format() const override {
+    return {.prompt = "{problem}={solution}v", .rule = VerdictRule::kMark, .limit = kLongestLoop + 4};
+  }
+  std::string_view judged_part(std::string_view response) const override {
+    return response.substr(response.rfind('#') + 1);
+  }
+
+  std::string kind_of_error(const Problem& problem, std::string_view answer) const override {
+    if (!problem.answer) return "wrong answer";
+    const std::string_view right = *problem.answer;
+    std::string digits(answer);
+    std::sort(digits.begin(), digits.end());
+    if (digits == right) return "not in order";
+    if (digits.size() == right.size()) return "a digit changed";
+    if (digits.size() < right.size()) {
+      return std::includes(right.begin(), right.end(), digits.begin(), digits.end()) ? "a digit dropped" : "other digits";
+    }
+    if (!std::includes(digits.begin(), digits.end(), right.begin(), right.end())) return "other digits";
+    const bool known = digits.find_first_not_of(right) == std::string::npos;
+    return known ? "a digit repeated" : "a digit added";
   }
 
   Document document(std::string_view mixture_name, base::Random& random) const override {

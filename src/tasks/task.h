@@ -36,6 +36,16 @@ struct Document {
   std::string completion;
 };
 
+/// How a verifier's verdict is read from what it writes (text/verdict.h).
+enum class VerdictRule { kBoxed, kMark };
+
+/// How a verifier is asked about solutions of a task.
+struct VerifierFormat {
+  std::string prompt;  ///< a text::Template with the places {problem}, {solution} and {answer}
+  VerdictRule rule = VerdictRule::kBoxed;
+  int limit = 1024;  ///< of what it writes, in characters; the default of --verifier-max-new-tokens
+};
+
 /// The side a prompt belongs to: one prompt in ten is held out. A pure function of the text.
 Split split_of(std::string_view prompt);
 
@@ -73,6 +83,21 @@ class Task {
 
   /// Whether `correct` can be asked for this problem.
   virtual bool has_label(const Problem& problem) const { return problem.answer.has_value(); }
+
+  /// What a verifier is given unless the run brings its own template: by default a question in plain English that asks
+  /// for \boxed{True} or \boxed{False}; for tasks whose base models have read verdicts, the form of those.
+  virtual VerifierFormat verifier_format() const;
+
+  /// The part of a response that has an answer which the verifier's {solution} shows. A view of `response`.
+  virtual std::string_view judged_part(std::string_view response) const { return response; }
+
+  /// What is wrong with a wrong answer to `problem`, in a word or two, for tables: a task that knows ways to go wrong
+  /// names them. Called only where `correct` is false.
+  virtual std::string kind_of_error(const Problem& problem, std::string_view answer) const {
+    (void)problem;
+    (void)answer;
+    return "wrong answer";
+  }
 
   /// A text of the named pre-training mixture ("" is the default mixture). Documents use only training prompts.
   /// UserError when the task has no such mixture.

@@ -131,7 +131,8 @@ TEST(Sort, VerdictsAreTrue) {
     const Document document = task->document("verify", random);
     if (document.context.back() != 'v') continue;
     const std::size_t equals = document.context.find('=');
-    const std::string want = sorted(document.context.substr(0, equals));
+    ASSERT_EQ(document.context[equals - 1], '?') << "the problem as it is asked";
+    const std::string want = sorted(document.context.substr(0, equals - 1));
     const std::string judged = document.context.substr(equals + 1, document.context.size() - equals - 2);
     EXPECT_EQ(document.completion.back(), judged == want ? 'T' : 'F') << document.context;
     EXPECT_TRUE(want.starts_with(document.completion.substr(0, document.completion.size() - 1)));
