@@ -63,6 +63,9 @@ class FakeModel : public engine::Model {
   std::vector<std::vector<std::vector<float>>> logprobs(std::span<const engine::SharedPromptBatch>, double) override {
     throw std::logic_error("a verifier scores nothing");
   }
+  std::vector<engine::TokenScores> score(std::span<const std::vector<engine::TokenId>>, double) override {
+    throw std::logic_error("a verifier scores nothing");
+  }
   void accumulate_gradient(std::span<const engine::SharedPromptBatch>, double, std::int64_t,
                            const engine::PolicyGradient&) override {
     throw std::logic_error("a verifier is not trained");
