@@ -42,7 +42,9 @@ double ProblemCounts::majority_share() const {
 }
 
 double ProblemCounts::right_share() const {
-  return right ? static_cast<double>(answers.at(*right)) / static_cast<double>(rollouts()) : 0;
+  std::int64_t count = 0;
+  for (std::size_t i = 0; i < answers.size(); ++i) count += is_right(i) ? answers[i] : 0;
+  return count > 0 ? static_cast<double>(count) / static_cast<double>(rollouts()) : 0;
 }
 
 std::string to_string(Fate fate) {
@@ -64,7 +66,7 @@ Forecast forecast(const ProblemCounts& problem, double decided) {
     if (i != *winner) second = std::max(second, problem.answers[i]);
   }
   const std::int64_t first = problem.answers[*winner];
-  const bool is_right = problem.right == winner;
+  const bool is_right = problem.is_right(*winner);
   result.confidence = upper_tail(first + second + 1, second);
   result.start = problem.right_share();
   result.limit = is_right ? 1 : 0;
@@ -80,11 +82,12 @@ Forecast forecast(const ProblemCounts& problem, double decided) {
 
 double right_mass(const ProblemCounts& problem, double shift) {
   const auto winner = problem.majority();
-  if (!winner || !problem.right) return 0;
+  if (!winner) return 0;
   const double start = problem.majority_share();
   const double mass = sigmoid(logit(start) + shift);
-  if (*problem.right == *winner) return mass;
-  return start < 1 ? problem.right_share() * (1 - mass) / (1 - start) : 0;
+  const double won = problem.is_right(*winner) ? mass : 0;
+  const double others = problem.right_share() - (problem.is_right(*winner) ? start : 0);
+  return start < 1 ? won + others * (1 - mass) / (1 - start) : won;
 }
 
 double predicted_accuracy(std::span<const ProblemCounts> problems, double shift) {
@@ -98,7 +101,7 @@ double limit_accuracy(std::span<const ProblemCounts> problems) {
   if (problems.empty()) base::user_error("theory", "no problem to predict, want at least one");
   const auto right = std::count_if(problems.begin(), problems.end(), [](const ProblemCounts& problem) {
     const auto winner = problem.majority();
-    return winner && problem.right == winner;
+    return winner && problem.is_right(*winner);
   });
   return static_cast<double>(right) / static_cast<double>(problems.size());
 }

@@ -20,8 +20,7 @@ namespace whet::theory {
 struct ProblemCounts {
   std::vector<std::int64_t> answers;   ///< rollouts of each class of equal answers
   std::int64_t absent = 0;             ///< rollouts without an answer
-  /// The class that is right; absent when no rollout is right (or there is no label).
-  std::optional<std::size_t> right;
+  std::vector<bool> right = {};        ///< by class; a task may accept several. Empty: none is right, or no label
 
   std::int64_t rollouts() const;
   /// Index of the largest class, the first of equals; absent when there is no answer.
@@ -29,6 +28,7 @@ struct ProblemCounts {
   /// Share of the rollouts, absent answers included in the denominator; 0 without an answer.
   double majority_share() const;
   double right_share() const;
+  bool is_right(std::size_t answer) const { return answer < right.size() && right[answer]; }
 };
 
 enum class Fate {

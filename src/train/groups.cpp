@@ -110,6 +110,24 @@ analysis::GroupView signal_view(const Group& group, const std::vector<double>& r
   return view;
 }
 
+theory::ProblemCounts answer_counts(const Group& group) {
+  theory::ProblemCounts counts;
+  for (std::size_t i = 0; i < group.classes.size(); ++i) {
+    if (group.classes[i] < 0) {
+      ++counts.absent;
+      continue;
+    }
+    const auto answer = static_cast<std::size_t>(group.classes[i]);
+    if (counts.answers.size() <= answer) {
+      counts.answers.resize(answer + 1, 0);
+      counts.right.resize(answer + 1, false);
+    }
+    ++counts.answers[answer];
+    if (group.correct[i].value_or(false)) counts.right[answer] = true;
+  }
+  return counts;
+}
+
 analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task) {
   analysis::ProblemOutcome outcome;
   for (const auto& correct : group.correct) outcome.correct.push_back(correct.value_or(false));

@@ -11,6 +11,7 @@
 #include "engine/engine.h"
 #include "rewards/reward.h"
 #include "tasks/task.h"
+#include "theory/forecast.h"
 #include "tokenizer/tokenizer.h"
 
 namespace whet::train {
@@ -42,6 +43,7 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
 /// Views of a group for the rooms that know no engine; valid as long as the group.
 rewards::Group reward_view(const Group& group);
 analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards, const std::vector<double>& advantages);
+theory::ProblemCounts answer_counts(const Group& group);
 analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task);
 
 /// The problem's identity in random draws.

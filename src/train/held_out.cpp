@@ -45,7 +45,7 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
   std::vector<analysis::ProblemOutcome> outcomes;
   std::vector<analysis::GroupView> views;
   const std::vector<double> nothing(static_cast<std::size_t>(samples_), 0.0);
-  double agreeing = 0;
+  double agreeing = 0, vote_mass = 0;
   std::int64_t voted = 0;
   bool labelled = true;
   for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -56,6 +56,10 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
     for (const engine::Rollout& rollout : group.rollouts) result.tokens += static_cast<std::int64_t>(rollout.tokens.size());
     if (!base_votes_[i]) continue;
     ++voted;
+    const auto same = std::count_if(group.answers.begin(), group.answers.end(), [&](const auto& answer) {
+      return answer && task_.equivalent(group.problem, *answer, *base_votes_[i]);
+    });
+    vote_mass += static_cast<double>(same) / static_cast<double>(group.answers.size());
     const auto vote = group.majority_answer();
     if (vote && task_.equivalent(group.problem, *vote, *base_votes_[i])) ++agreeing;
   }
@@ -80,6 +84,8 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
   if (voted > 0) {
     result.view.agreement = agreeing / static_cast<double>(voted);
     metrics["base_agreement"] = *result.view.agreement;
+    // What the theory calls the majority's mass: sharpening only ever raises it.
+    metrics["base_vote_share"] = vote_mass / static_cast<double>(voted);
   }
   return result;
 }

@@ -10,27 +10,27 @@ namespace whet::theory {
 namespace {
 
 TEST(Forecast, FollowsTheInitialMajority) {
-  EXPECT_EQ(forecast({.answers = {14, 2}, .right = 0}).fate, Fate::kRises);
-  EXPECT_EQ(forecast({.answers = {14, 2}, .right = 1}).fate, Fate::kFalls);
-  EXPECT_EQ(forecast({.answers = {14, 2}, .right = 1}).limit, 0.0);
+  EXPECT_EQ(forecast({.answers = {14, 2}, .right = {true, false}}).fate, Fate::kRises);
+  EXPECT_EQ(forecast({.answers = {14, 2}, .right = {false, true}}).fate, Fate::kFalls);
+  EXPECT_EQ(forecast({.answers = {14, 2}, .right = {false, true}}).limit, 0.0);
 }
 
 TEST(Forecast, DoesNotJudgeWhatIsTooClose) {
-  const Forecast tie = forecast({.answers = {8, 8}, .right = 0});
+  const Forecast tie = forecast({.answers = {8, 8}, .right = {true, false}});
   EXPECT_EQ(tie.fate, Fate::kUndecided);
   EXPECT_NEAR(tie.confidence, 0.5, 1e-12);
   // Binomial(6, 1/2) > 1, by hand: (64 - 1 - 6) / 64.
-  EXPECT_NEAR(forecast({.answers = {4, 1}, .right = 0}).confidence, 57.0 / 64, 1e-12);
+  EXPECT_NEAR(forecast({.answers = {4, 1}, .right = {true, false}}).confidence, 57.0 / 64, 1e-12);
 }
 
 TEST(Forecast, StaysWhereAccuracyHasNowhereToGo) {
-  EXPECT_EQ(forecast({.answers = {16}, .right = 0}).fate, Fate::kStays);
+  EXPECT_EQ(forecast({.answers = {16}, .right = {true}}).fate, Fate::kStays);
   EXPECT_EQ(forecast({.answers = {10, 6}, .right = {}}).fate, Fate::kStays);
   EXPECT_EQ(forecast({.answers = {}, .absent = 16, .right = {}}).fate, Fate::kStays);
 }
 
 TEST(Forecast, AbsentAnswersCountInTheDenominatorAndVoteForNothing) {
-  const ProblemCounts problem{.answers = {4}, .absent = 12, .right = 0};
+  const ProblemCounts problem{.answers = {4}, .absent = 12, .right = {true}};
   EXPECT_EQ(problem.majority(), 0U);
   EXPECT_DOUBLE_EQ(problem.right_share(), 0.25);
   EXPECT_EQ(forecast(problem).fate, Fate::kRises);
@@ -38,13 +38,20 @@ TEST(Forecast, AbsentAnswersCountInTheDenominatorAndVoteForNothing) {
 
 TEST(Forecast, PredictedAccuracyGoesFromTheBaseToTheShareOfRightMajorities) {
   const std::vector<ProblemCounts> problems = {
-      {.answers = {12, 4}, .right = 0}, {.answers = {12, 4}, .right = 1}, {.answers = {9, 7}, .right = 0}};
+      {.answers = {12, 4}, .right = {true, false}}, {.answers = {12, 4}, .right = {false, true}}, {.answers = {9, 7}, .right = {true, false}}};
   EXPECT_NEAR(predicted_accuracy(problems, 0), (12 + 4 + 9) / 48.0, 1e-12);
   EXPECT_NEAR(predicted_accuracy(problems, 50), limit_accuracy(problems), 1e-12);
   EXPECT_NEAR(limit_accuracy(problems), 2.0 / 3, 1e-12);
   // A shift of log 3 takes odds of 3 to odds of 9.
   EXPECT_NEAR(right_mass(problems[0], std::log(3.0)), 0.9, 1e-12);
   EXPECT_NEAR(right_mass(problems[1], std::log(3.0)), 0.1, 1e-12);
+}
+
+TEST(Forecast, SeveralAnswersMayBeRight) {
+  const ProblemCounts problem{.answers = {6, 2}, .right = {true, true}};
+  EXPECT_DOUBLE_EQ(right_mass(problem, 0), 1.0);
+  EXPECT_DOUBLE_EQ(right_mass(problem, 3), 1.0);
+  EXPECT_EQ(forecast(problem).fate, Fate::kStays);
 }
 
 TEST(Forecast, RecoversTheBetaThatMadeThePath) {
