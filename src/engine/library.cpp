@@ -3,6 +3,7 @@
 #include <dlfcn.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "base/error.h"
 
@@ -22,7 +23,12 @@ const LibraryTable& library() {
     }
     const auto entry = reinterpret_cast<const LibraryTable* (*)()>(::dlsym(handle, kLibraryEntry));
     if (entry == nullptr) base::user_error("engine", "{} has no {}, want whetstone's engine", path.string(), kLibraryEntry);
-    return entry();
+    const LibraryTable* loaded = entry();
+    if (std::strcmp(loaded->interface, WHET_ENGINE_INTERFACE) != 0) {
+      base::user_error("engine", "{} belongs to another build of whetstone, want one made with this program ('make build')",
+                       path.string());
+    }
+    return loaded;
   }();
   return *table;
 }

@@ -9,6 +9,7 @@
 namespace whet::engine {
 
 struct LibraryTable {
+  const char* interface;  ///< WHET_ENGINE_INTERFACE when the library was built; stays first, whatever else changes
   std::unique_ptr<Model> (*open)(const std::filesystem::path& folder, const EngineOptions& options);
   std::unique_ptr<Model> (*create)(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options);
   std::string (*versions)();

@@ -2,8 +2,10 @@
 2, and nothing written or overwritten."""
 import json
 import os
+import re
 import shutil
 import unittest
+from pathlib import Path
 
 from driver import SHORT, WhetTest, flags, read_safetensors, tree, write_safetensors
 
@@ -330,6 +332,20 @@ class BadInput(WhetTest):
             for arguments in (*self.each_command(self.model), ["pretrain", *flags(task="sort", out=self.folder / "run")]):
                 with self.subTest(engine=engine, command=arguments[0]):
                     self.refused_without_a_trace(arguments, "engine", engine, env=environment)
+
+    def test_an_engine_of_another_build_is_refused_rather_than_called(self):
+        built = Path(os.environ["WHET_BINARY_DIR"]) / "libwhet_engine.so"
+        if not built.exists():
+            self.skipTest("built without the engine")
+        # The fingerprint is the only run of 64 hexadecimal digits that program and engine share.
+        fingerprints = set(re.findall(rb"[0-9a-f]{64}", built.read_bytes()))
+        shared = fingerprints & set(re.findall(rb"[0-9a-f]{64}", Path(os.environ["WHET_BINARY_DIR"], "whet").read_bytes()))
+        self.assertEqual(len(shared), 1)
+        fingerprint = shared.pop()
+        other = self.folder / "other.so"
+        other.write_bytes(built.read_bytes().replace(fingerprint, fingerprint[::-1]))
+        self.refused_without_a_trace(["eval", *flags(model=self.model, task="sort")], "other.so", "another build",
+                                     env=dict(os.environ, WHET_ENGINE=str(other)))
 
 
 if __name__ == "__main__":

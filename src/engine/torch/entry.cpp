@@ -40,7 +40,7 @@ std::string versions() {
   return fmt::format("PyTorch {}, {} threads, {}", TORCH_VERSION, at::get_num_threads(), at::get_cpu_capability());
 }
 
-const LibraryTable kTable = {open, create, versions};
+const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions};
 
 }  // namespace
 }  // namespace whet::engine
