@@ -120,6 +120,11 @@ class Model {
   virtual void save_optimizer(const std::filesystem::path& file) const = 0;
   virtual void load_optimizer(const std::filesystem::path& file) = 0;
 
+  /// Takes every weight that share of the way to the other model's: w + share (other - w). A moving average of a policy
+  /// is a clone that moves 1 - decay towards it after each update. Optimizer state stays. UserError unless share is
+  /// within 0..1 and both models have one shape.
+  virtual void move_towards(const Model& other, double share) = 0;
+
   /// An independent copy with the same weights and no optimizer state.
   virtual std::unique_ptr<Model> clone() const = 0;
 

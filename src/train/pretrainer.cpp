@@ -1,10 +1,10 @@
 #include "train/pretrainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 
 #include "analysis/evaluation.h"
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -20,10 +20,6 @@ using base::Json;
 namespace fs = std::filesystem;
 
 constexpr const char* kTokenizerFolder = "tokenizer";
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 engine::ModelConfig config_of(const PretrainOptions& options, std::int64_t tokens) {
   engine::ModelConfig config;
@@ -160,8 +156,8 @@ void Pretrainer::checkpoint(std::int64_t number) {
 
 PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>& observer) {
   listen_for_interrupt();
-  const auto start = std::chrono::steady_clock::now();
-  auto lap = start;
+  const base::Stopwatch since_start;
+  base::Stopwatch since_line;
   std::int64_t lap_tokens = tokens_;
   while (done_ < options_.steps && !interrupted()) {
     const std::int64_t number = done_ + 1;
@@ -172,7 +168,7 @@ PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>
     if (number % options_.log_every == 0 || whole) {
       PretrainReport report{.step = number, .steps = options_.steps, .loss = loss_sum_ / static_cast<double>(losses_),
                             .tokens = tokens_};
-      report.seconds = seconds_since(lap);
+      report.seconds = since_line.seconds();
       report.tokens_per_second = static_cast<double>(tokens_ - lap_tokens) / report.seconds;
       Json metrics = {{"step", number}, {"loss", report.loss}, {"tokens", tokens_}, {"learning_rate", learning_rate_at(number)}};
       if (whole) {
@@ -182,14 +178,14 @@ PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>
       writer_->append_metrics(metrics);
       writer_->append_timings({{"step", number}, {"seconds", report.seconds}, {"tokens_per_second", report.tokens_per_second}});
       observer(report);
-      lap = std::chrono::steady_clock::now();
+      since_line.lap();
       lap_tokens = tokens_;
       loss_sum_ = 0;
       losses_ = 0;
     }
     if (whole) checkpoint(number);
   }
-  PretrainSummary summary{.steps = done_, .was_interrupted = done_ < options_.steps, .seconds = seconds_since(start),
+  PretrainSummary summary{.steps = done_, .was_interrupted = done_ < options_.steps, .seconds = since_start.seconds(),
                           .tokens = tokens_};
   checkpoint(done_);
   summary.checkpoint = writer_->folder() / store::kCheckpointsFolder / fmt::format("step-{:06}", done_);

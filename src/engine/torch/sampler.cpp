@@ -1,11 +1,11 @@
 #include "engine/torch/sampler.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cstring>
 #include <deque>
 #include <memory>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/torch/kernels_product.h"
@@ -13,19 +13,6 @@
 
 namespace whet::engine {
 namespace {
-
-class Stopwatch {
- public:
-  /// Adds the seconds since construction, or since the last lap, to `total`.
-  void lap(double& total) {
-    const auto now = std::chrono::steady_clock::now();
-    total += std::chrono::duration<double>(now - start_).count();
-    start_ = now;
-  }
-
- private:
-  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-};
 
 /// A prompt that has been computed: its keys and values, and the logits of the first response token.
 struct PreparedPrompt {
@@ -90,7 +77,7 @@ class Sampler {
     while (true) {
       admit();
       if (active_.empty()) break;
-      Stopwatch watch;
+      base::Stopwatch watch;
       const at::Tensor logits = decode_step();
       watch.lap(seconds_.decode);
       take_tokens(active_, [&](std::size_t i) { return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_; });
@@ -105,7 +92,7 @@ class Sampler {
   void admit() {
     while (!free_slots_.empty()) {
       if (waiting_.empty() && !prefill()) return;
-      Stopwatch watch;
+      base::Stopwatch watch;
       std::vector<Sequence> starting;
       while (!free_slots_.empty() && !waiting_.empty()) {
         Sequence sequence = std::move(waiting_.front());
@@ -123,7 +110,7 @@ class Sampler {
 
   /// Computes the next prompts, at most kPrefillRows tokens of them. False when none is left.
   bool prefill() {
-    Stopwatch watch;
+    base::Stopwatch watch;
     std::vector<const Prompt*> prompts;
     std::vector<std::shared_ptr<PreparedPrompt>> prepared;
     std::int64_t rows = 0;

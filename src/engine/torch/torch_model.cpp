@@ -2,10 +2,10 @@
 
 #include <ATen/ops/_fused_adamw.h>
 
-#include <chrono>
 #include <cmath>
 #include <cstring>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/safetensors.h"
@@ -13,17 +13,6 @@
 
 namespace whet::engine {
 namespace {
-
-/// Adds the seconds of a scope to a phase.
-class PhaseTimer {
- public:
-  explicit PhaseTimer(double& total) : total_(total), start_(std::chrono::steady_clock::now()) {}
-  ~PhaseTimer() { total_ += std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count(); }
-
- private:
-  double& total_;
-  std::chrono::steady_clock::time_point start_;
-};
 
 constexpr std::int64_t kScoringRows = 16384;
 
@@ -49,7 +38,7 @@ std::vector<std::vector<Rollout>> TorchModel::rollout(const RolloutRequest& requ
 std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<const SharedPromptBatch> groups,
                                                                   double temperature) {
   const torch::NoGradGuard no_grad;
-  const PhaseTimer timer(seconds_.forward);
+  const base::ScopeTimer timer(seconds_.forward);
   std::vector<std::vector<float>> flat;
   for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
     const at::Tensor values = decoder_->logprobs(batch, vocabulary_, temperature);
@@ -107,21 +96,21 @@ void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, 
   for (const PackedBatch& batch : pack(groups, token_budget, vocabulary_)) {
     at::Tensor logprobs;
     {
-      const PhaseTimer timer(seconds_.forward);
+      const base::ScopeTimer timer(seconds_.forward);
       logprobs = decoder_->logprobs(batch, vocabulary_, temperature);
     }
     at::Tensor gradient = at::zeros({logprobs.numel()}, at::kFloat);
     gradient_of(batch.first_response, batch.response_count,
                 {logprobs.const_data_ptr<float>(), static_cast<std::size_t>(logprobs.numel())},
                 {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
-    const PhaseTimer timer(seconds_.backward);
+    const base::ScopeTimer timer(seconds_.backward);
     logprobs.backward(gradient);
   }
 }
 
 double TorchModel::optimizer_step(const AdamOptions& options) {
   const torch::NoGradGuard no_grad;
-  const PhaseTimer timer(seconds_.optimizer);
+  const base::ScopeTimer timer(seconds_.optimizer);
   at::Tensor& gradient = decoder_->gradients();
   const double norm = at::linalg_vector_norm(gradient).item<double>();
   if (!std::isfinite(norm)) {
@@ -190,6 +179,17 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   second_moment_ = at::empty_like(decoder_->weights());
   std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);
   std::memcpy(second_moment_.data_ptr(), second.bytes.data(), wanted);
+}
+
+void TorchModel::move_towards(const Model& other, double share) {
+  if (!(share >= 0 && share <= 1)) base::user_error("model", "a share of {} to move, want within 0..1", share);
+  const auto* goal = dynamic_cast<const TorchModel*>(&other);
+  if (goal == nullptr || !goal->decoder_->weights().sizes().equals(decoder_->weights().sizes())) {
+    base::user_error("model", "{} and {} parameters, want two models of one shape to move between", parameter_count(),
+                     other.parameter_count());
+  }
+  const torch::NoGradGuard no_grad;
+  decoder_->weights().lerp_(goal->decoder_->weights(), share);
 }
 
 std::unique_ptr<Model> TorchModel::clone() const {

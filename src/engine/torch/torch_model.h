@@ -24,6 +24,7 @@ class TorchModel final : public Model {
   void save(const std::filesystem::path& folder) const override;
   void save_optimizer(const std::filesystem::path& file) const override;
   void load_optimizer(const std::filesystem::path& file) override;
+  void move_towards(const Model& other, double share) override;
   std::unique_ptr<Model> clone() const override;
   PhaseSeconds phase_seconds() const override { return seconds_; }
 

@@ -176,5 +176,26 @@ TEST(Clone, IsIndependentOfItsOrigin) {
   EXPECT_NE(model.logprobs(groups, 1.0), before);
 }
 
+TEST(Optimizer, AModelMovesAShareOfTheWayToAnother) {
+  TorchModel policy(random_decoder(odd_config(), at::kFloat, 41), {});
+  const auto decoder = random_decoder(odd_config(), at::kFloat, 42);
+  TorchModel average(decoder, {});
+  const auto goal_decoder = random_decoder(odd_config(), at::kFloat, 41);
+  const std::vector<double> start = as_doubles(decoder->weights()), goal = as_doubles(goal_decoder->weights());
+  average.move_towards(policy, 0.0);
+  EXPECT_EQ(as_doubles(decoder->weights()), start);
+  // Three moves of a tenth leave 0.9^3 of the distance.
+  for (int i = 0; i < 3; ++i) average.move_towards(policy, 0.1);
+  const std::vector<double> between = as_doubles(decoder->weights());
+  for (std::size_t i = 0; i < goal.size(); ++i) {
+    ASSERT_NEAR(between[i], goal[i] + 0.729 * (start[i] - goal[i]), 1e-6) << "weight " << i;
+  }
+  average.move_towards(policy, 1.0);
+  EXPECT_EQ(as_doubles(decoder->weights()), goal);
+  EXPECT_THROW(average.move_towards(policy, 1.5), base::UserError);
+  TorchModel wider(random_decoder(odd_config(4, 2, 14), at::kFloat), {});
+  EXPECT_THROW(average.move_towards(wider, 0.5), base::UserError);
+}
+
 }  // namespace
 }  // namespace whet::engine
