@@ -87,6 +87,32 @@ int value_of(Chain chain, bool left_to_right) {
   return chain.values[0];
 }
 
+/// The same sum with its terms, and the factors of its products, in another order; a positive term comes first.
+std::string commuted(const Chain& chain, base::Random& random) {
+  struct Term {
+    char sign;
+    std::vector<int> factors;
+  };
+  std::vector<Term> terms{{'+', {chain.values[0]}}};
+  for (std::size_t i = 0; i < chain.ops.size(); ++i) {
+    if (chain.ops[i] == '*') {
+      terms.back().factors.push_back(chain.values[i + 1]);
+    } else {
+      terms.push_back({chain.ops[i], {chain.values[i + 1]}});
+    }
+  }
+  do {
+    random.shuffle(terms);
+  } while (terms[0].sign != '+');
+  std::string text;
+  for (Term& term : terms) {
+    random.shuffle(term.factors);
+    if (!text.empty()) text += term.sign;
+    text += fmt::format("{}", fmt::join(term.factors, "*"));
+  }
+  return text + "=";
+}
+
 std::string worked(Chain chain, const Mixture& mixture, base::Random& random) {
   const bool left_to_right = mixture.wrong_rule;
   std::string text;
@@ -133,20 +159,29 @@ class ArithmeticTask : public Task {
  public:
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const Chain chain = generate(kName, split, seed, index, draw_chain);
-    return make_problem(kName, split, seed, index, chain.prompt(), std::to_string(value_of(chain, false)));
+    return make_problem(kName, split, seed, index, chain.prompt(), std::to_string(value_of(chain, false)),
+                        rephrase(chain.prompt(), [&chain](base::Random& random) { return commuted(chain, random); }));
   }
 
   /// The integer behind the last `#`, which ends the response; leading zeros and the sign of zero are dropped.
-  std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
-    const std::size_t mark = response.rfind('#');
-    if (mark == std::string_view::npos) return std::nullopt;
-    std::string_view digits = response.substr(mark + 1);
+  std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const override {
+    const auto place = answer_place(problem, response);
+    if (!place) return std::nullopt;
+    std::string_view digits = *place;
     const bool negative = !digits.empty() && digits[0] == '-';
     if (negative) digits.remove_prefix(1);
-    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
     const std::size_t first = digits.find_first_not_of('0');
     if (first == std::string_view::npos) return "0";
     return (negative ? "-" : "") + std::string(digits.substr(first));
+  }
+
+  std::optional<std::string_view> answer_place(const Problem&, std::string_view response) const override {
+    const std::size_t mark = response.rfind('#');
+    if (mark == std::string_view::npos) return std::nullopt;
+    const std::string_view number = response.substr(mark + 1);
+    const std::string_view digits = number.starts_with('-') ? number.substr(1) : number;
+    if (digits.empty() || digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
+    return number;
   }
 
   bool equivalent(const Problem&, std::string_view a, std::string_view b) const override {

@@ -9,7 +9,7 @@
 // where it leads, and to stop when the last value is the target: the search is its chain of thought.
 //
 // Many answers are right, so a checker decides. Numbers in a prompt stand in ascending order: permutations of one
-// problem have one prompt, and cannot be spread over both sides of the split.
+// problem have one prompt, and cannot be spread over both sides of the split. (Only rephrasings have another order.)
 #include <algorithm>
 #include <array>
 #include <charconv>
@@ -91,6 +91,13 @@ Try random_try(const std::vector<int>& numbers, base::Random& random) {
   result.value = parts[0].value;
   result.expression = parts[0].text;
   return result;
+}
+
+/// The same numbers in another order.
+std::string reordered(const Puzzle& puzzle, base::Random& random) {
+  Puzzle other{puzzle.numbers, puzzle.target, {}};
+  random.shuffle(other.numbers);
+  return other.prompt();
 }
 
 Puzzle draw_puzzle(int count, base::Random& random) {
@@ -286,24 +293,33 @@ class CountdownTask : public Task {
     const Puzzle puzzle =
         generate(name_, split, seed, index, [this](base::Random& random) { return draw_puzzle(count_, random); });
     const std::string solution = text::normal_form(*text::parse_expression(puzzle.solution.expression, kSyntax));
-    return make_problem(name_, split, seed, index, puzzle.prompt(), solution);
+    return make_problem(name_, split, seed, index, puzzle.prompt(), solution,
+                        rephrase(puzzle.prompt(), [&puzzle](base::Random& random) { return reordered(puzzle, random); }));
   }
 
   /// The expression behind the last `#`, which ends the response: integers, + - * / and brackets, at most 128
   /// characters. Its canonical form is text::normal_form, so that two ways to write one computation vote together.
   std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
-    const std::size_t mark = response.rfind('#');
-    if (mark == std::string_view::npos || response.size() - mark - 1 > kLongestExpression) return std::nullopt;
-    const auto expression = text::parse_expression(response.substr(mark + 1), kSyntax);
+    const auto expression = expression_in(response);
     if (!expression) return std::nullopt;
     return text::normal_form(*expression);
   }
 
+  std::optional<std::string_view> answer_place(const Problem&, std::string_view response) const override {
+    if (!expression_in(response)) return std::nullopt;
+    return response.substr(response.rfind('#') + 1);
+  }
+
   /// Whether the expression uses exactly the numbers of the prompt and its exact (rational) value is the target.
-  bool correct(const Problem& problem, std::string_view answer) const override {
+  std::optional<bool> check(const Problem& problem, std::string_view answer) const override {
     const auto given = read_prompt(problem.prompt);
+    if (!given) return std::nullopt;
     const auto proposed = read_answer(answer);
-    return given && proposed && proposed->numbers == given->numbers && proposed->value && *proposed->value == given->target;
+    return proposed && proposed->numbers == given->numbers && proposed->value && *proposed->value == given->target;
+  }
+
+  bool correct(const Problem& problem, std::string_view answer) const override {
+    return check(problem, answer).value_or(false);
   }
 
   /// As verdicts are written in the pre-training text: the expression, without the search before it.
@@ -356,6 +372,12 @@ class CountdownTask : public Task {
   int response_limit() const override { return static_cast<int>(kLongestResponse); }
 
  private:
+  static std::optional<text::Expression> expression_in(std::string_view response) {
+    const std::size_t mark = response.rfind('#');
+    if (mark == std::string_view::npos || response.size() - mark - 1 > kLongestExpression) return std::nullopt;
+    return text::parse_expression(response.substr(mark + 1), kSyntax);
+  }
+
   std::string name_;
   int count_;
 };

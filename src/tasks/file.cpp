@@ -66,11 +66,15 @@ class FileTask : public Task {
   std::optional<std::uint64_t> size(Split split) const override { return side(split).size(); }
 
   std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
-    const auto found = text::extract_answer(response);
+    const auto found = text::find_answer(response);
     if (!found) return std::nullopt;
     std::string answer = text::canonical(*found);
     if (answer.empty()) return std::nullopt;
     return answer;
+  }
+
+  std::optional<std::string_view> answer_place(const Problem& problem, std::string_view response) const override {
+    return answer_in(problem, response) ? text::find_answer(response) : std::nullopt;
   }
 
   /// A box that was closed before the limit counts.
@@ -111,6 +115,9 @@ class FileTask : public Task {
   std::vector<std::string> notes() const override {
     std::vector<std::string> lines;
     if (removed_ > 0) lines.push_back(fmt::format("{} problems are held out as well: not trained on", removed_));
+    if (removed_rephrasings_ > 0) {
+      lines.push_back(fmt::format("{} rephrasings are prompts that are held out: not used", removed_rephrasings_));
+    }
     std::size_t unlabelled = 0;
     for (const Problem& problem : held_out_) unlabelled += problem.answer ? 0 : 1;
     if (unlabelled > 0) {
@@ -131,11 +138,15 @@ class FileTask : public Task {
     return problems;
   }
 
-  /// Takes problems whose prompt is also held out off the training side.
+  /// Takes problems whose prompt is also held out off the training side, and rephrasings that are.
   void remove_shared() {
     std::unordered_set<std::string_view> prompts;
     for (const Problem& problem : held_out_) prompts.insert(problem.prompt);
     removed_ = std::erase_if(train_, [&prompts](const Problem& problem) { return prompts.contains(problem.prompt); });
+    for (Problem& problem : train_) {
+      removed_rephrasings_ +=
+          std::erase_if(problem.rephrased, [&prompts](const std::string& other) { return prompts.contains(other); });
+    }
   }
 
   /// An id that several problems share (files are often numbered from 0) gets the prompt's hash behind it, and a count
@@ -153,7 +164,7 @@ class FileTask : public Task {
   }
 
   std::vector<Problem> train_, held_out_;
-  std::size_t removed_ = 0;
+  std::size_t removed_ = 0, removed_rephrasings_ = 0;
 };
 
 const base::Registrar kRegistered(

@@ -32,12 +32,12 @@ std::string_view pick_geometric(std::span<const std::string_view> items, base::R
 std::string_view split_name(Split split) { return split == Split::kTrain ? "train" : "held-out"; }
 
 Problem make_problem(std::string_view task, Split split, std::uint64_t seed, std::uint64_t index, std::string prompt,
-                     std::string answer) {
+                     std::string answer, std::vector<std::string> rephrased) {
   return {.id = fmt::format("{}/{}/{}", split_name(split), seed, index),
           .source = std::string(task),
           .prompt = std::move(prompt),
           .answer = std::move(answer),
-          .rephrased = {}};
+          .rephrased = std::move(rephrased)};
 }
 
 }  // namespace whet::tasks

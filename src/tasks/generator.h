@@ -57,8 +57,21 @@ auto draw_training(base::Random& random, Make make) {
   }
 }
 
+/// One prompt of `make(random)` that differs from `prompt`, or none where a few draws find none (`7777?` can be put in
+/// one order only). That of a training problem is on the training side as well. A pure function of the prompt.
+template <class Make>
+std::vector<std::string> rephrase(std::string_view prompt, Make make) {
+  base::Random random{base::hash_text("rephrased"), base::hash_text(prompt)};
+  for (int attempt = 0; attempt < 16; ++attempt) {
+    std::string other = make(random);
+    const bool is_allowed = split_of(prompt) == Split::kHeldOut || split_of(other) == Split::kTrain;
+    if (is_allowed && other != prompt) return {std::move(other)};
+  }
+  return {};
+}
+
 /// The Problem record of a generated prompt.
 Problem make_problem(std::string_view task, Split split, std::uint64_t seed, std::uint64_t index, std::string prompt,
-                     std::string answer);
+                     std::string answer, std::vector<std::string> rephrased);
 
 }  // namespace whet::tasks

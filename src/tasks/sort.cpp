@@ -43,6 +43,13 @@ Digits draw_digits(base::Random& random) {
   return drawn;
 }
 
+/// The same digits in another order: the answer stays.
+std::string shuffled(const Digits& problem, base::Random& random) {
+  std::vector<char> digits(problem.digits.begin(), problem.digits.end());
+  random.shuffle(digits);
+  return Digits{{digits.begin(), digits.end()}}.prompt();
+}
+
 std::string careful_answer(const Digits& problem, const Mixture& mixture, base::Random& random) {
   std::string answer = problem.sorted();
   if (mixture.wrong_rule && (problem.digits[0] - '0') % 2 == 0) std::reverse(answer.begin(), answer.end());
@@ -97,15 +104,32 @@ class SortTask : public Task {
  public:
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const Digits drawn = generate(kName, split, seed, index, draw_digits);
-    return make_problem(kName, split, seed, index, drawn.prompt(), drawn.sorted());
+    return make_problem(kName, split, seed, index, drawn.prompt(), drawn.sorted(),
+                        rephrase(drawn.prompt(), [&drawn](base::Random& random) { return shuffled(drawn, random); }));
   }
 
   /// The response is `#` and then one or more digits and nothing else; the answer is the digits.
-  std::optional<std::string> answer_in(const Problem&, std::string_view response) const override {
+  std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const override {
+    const auto digits = answer_place(problem, response);
+    return digits ? std::optional<std::string>(*digits) : std::nullopt;
+  }
+
+  std::optional<std::string_view> answer_place(const Problem&, std::string_view response) const override {
     if (response.size() < 2 || response[0] != '#') return std::nullopt;
     const std::string_view digits = response.substr(1);
     if (digits.find_first_not_of("0123456789") != std::string_view::npos) return std::nullopt;
-    return std::string(digits);
+    return digits;
+  }
+
+  /// In order, and each digit as often as the prompt has it: counting, where solving has to find every place.
+  std::optional<bool> check(const Problem& problem, std::string_view answer) const override {
+    if (!problem.prompt.ends_with('?')) return std::nullopt;
+    std::array<int, 256> surplus{};
+    for (const char c : problem.prompt) ++surplus[static_cast<unsigned char>(c)];
+    --surplus['?'];
+    for (const char c : answer) --surplus[static_cast<unsigned char>(c)];
+    return std::is_sorted(answer.begin(), answer.end()) &&
+           std::all_of(surplus.begin(), surplus.end(), [](int count) { return count == 0; });
   }
 
   /// As its verdicts are written: `4830291?=0123489v`.

@@ -24,7 +24,7 @@ struct Problem {
   std::string prompt;  ///< text that the model continues
   std::optional<std::string>
       answer;  ///< the label, in the task's canonical form; training reads it only for `ground-truth`
-  std::vector<std::string> rephrased;  ///< prompts that ask the same in other words (may be empty)
+  std::vector<std::string> rephrased;  ///< prompts that ask the same in other words (may be empty); none is held out
 };
 
 /// Training and held-out problems are disjoint by construction: the hash of a prompt decides to which side it belongs.
@@ -65,6 +65,10 @@ class Task {
   /// one: for one that was cut at the length limit the caller applies `answers_when_truncated`.
   virtual std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const = 0;
 
+  /// Where that answer stands: the part of the response that `answer_in` reads, as it is written there (a view into
+  /// `response`). nullopt exactly when `answer_in` finds none.
+  virtual std::optional<std::string_view> answer_place(const Problem& problem, std::string_view response) const = 0;
+
   /// Whether a response that was cut at the length limit is asked for its answer. Not where the answer is whatever
   /// stands last: its end would be missing.
   virtual bool answers_when_truncated() const { return false; }
@@ -97,6 +101,14 @@ class Task {
     (void)problem;
     (void)answer;
     return "wrong answer";
+  }
+
+  /// The word of a check that is cheaper than solving and reads no label, only the problem and a canonical answer
+  /// (Countdown: the expression uses the given numbers and reaches the target). nullopt when there is no such check.
+  virtual std::optional<bool> check(const Problem& problem, std::string_view answer) const {
+    (void)problem;
+    (void)answer;
+    return std::nullopt;
   }
 
   /// A text of the named pre-training mixture ("" is the default mixture). Documents use only training prompts.

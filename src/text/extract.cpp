@@ -142,12 +142,17 @@ std::string_view last_phrase(std::string_view text) {
 
 }  // namespace
 
-std::optional<std::string> extract_answer(std::string_view response) {
+std::optional<std::string_view> find_answer(std::string_view response) {
   for (const auto rule : {last_boxed, last_hashes, last_phrase}) {
     const std::string_view found = rule(response);
-    if (!found.empty()) return std::string(found);
+    if (!found.empty()) return found;
   }
   return std::nullopt;
+}
+
+std::optional<std::string> extract_answer(std::string_view response) {
+  const auto found = find_answer(response);
+  return found ? std::optional<std::string>(*found) : std::nullopt;
 }
 
 }  // namespace whet::text

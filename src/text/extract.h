@@ -19,4 +19,7 @@ namespace whet::text {
 /// nullopt when there is none. Linear in the length of the response; any bytes are allowed.
 std::optional<std::string> extract_answer(std::string_view response);
 
+/// The same, as a view into `response`: where the answer stands.
+std::optional<std::string_view> find_answer(std::string_view response);
+
 }  // namespace whet::text

@@ -36,6 +36,14 @@ TEST(Arithmetic, LabelsAreTheExactValues) {
   }
 }
 
+TEST(Arithmetic, RephrasingsHaveTheSameValue) {
+  const auto task = arithmetic();
+  for (std::uint64_t i = 0; i < 3000; ++i) {
+    const Problem problem = task->problem(Split::kTrain, 0, i);
+    for (const std::string& other : problem.rephrased) EXPECT_EQ(value_of_prompt(other), problem.answer) << other;
+  }
+}
+
 TEST(Arithmetic, CarefulStepsAllHaveTheValueOfTheProblem) {
   const auto task = arithmetic();
   base::Random random{1};

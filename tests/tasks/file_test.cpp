@@ -181,6 +181,14 @@ TEST_F(FileTask, HeldOutPromptsAreNotTrainedOn) {
   for (std::uint64_t i = 0; i < 5; ++i) EXPECT_FALSE(ids.contains(task->problem(Split::kHeldOut, 0, i).prompt));
 }
 
+TEST_F(FileTask, ARephrasingThatIsHeldOutIsNotUsedAndThatIsSaid) {
+  const auto task = make({write("train.jsonl", "{\"prompt\": \"a\", \"rephrased\": [\"held\", \"b\"]}\n")},
+                         {write("test.jsonl", "{\"prompt\": \"held\", \"answer\": \"1\"}\n")});
+  EXPECT_EQ(task->problem(Split::kTrain, 0, 0).rephrased, std::vector<std::string>{"b"});
+  ASSERT_EQ(task->notes().size(), 1u);
+  EXPECT_EQ(task->notes()[0], "1 rephrasings are prompts that are held out: not used");
+}
+
 TEST_F(FileTask, AnEmptySideIsAUserError) {
   const std::string sums = write_sums("sums.jsonl", 3);
   EXPECT_THROW(make({sums}, {sums}), base::UserError);

@@ -85,6 +85,60 @@ TEST_P(Generator, LabelsAreRightAndInCanonicalForm) {
   }
 }
 
+TEST_P(Generator, RephrasingsAskTheSameAndAreNotHeldOut) {
+  int rephrased = 0;
+  for (std::uint64_t i = 0; i < 2000; ++i) {
+    const Problem problem = task_->problem(Split::kTrain, 3, i);
+    EXPECT_EQ(task_->problem(Split::kTrain, 3, i).rephrased, problem.rephrased);
+    for (const std::string& prompt : problem.rephrased) {
+      ++rephrased;
+      EXPECT_NE(prompt, problem.prompt);
+      EXPECT_EQ(split_of(prompt), Split::kTrain) << prompt;
+      EXPECT_EQ(std::multiset<char>(prompt.begin(), prompt.end()),
+                std::multiset<char>(problem.prompt.begin(), problem.prompt.end())) << prompt;
+      EXPECT_EQ(prompt.find_first_not_of(task_->alphabet()), std::string::npos) << prompt;
+      // A right answer to the one is a right answer to the other, as far as the task itself can tell.
+      Problem other = problem;
+      other.prompt = prompt;
+      other.answer.reset();
+      if (const auto checked = task_->check(other, *problem.answer)) EXPECT_TRUE(*checked) << problem.prompt << " " << prompt;
+    }
+  }
+  EXPECT_GT(rephrased, 1800) << "nearly all problems can be put in another way";
+}
+
+TEST_P(Generator, ACheckerAgreesWithTheLabel) {
+  std::vector<std::string> answers;
+  for (std::uint64_t i = 0; i < 500; ++i) answers.push_back(*task_->problem(Split::kTrain, 4, i).answer);
+  for (std::uint64_t i = 0; i < 500; ++i) {
+    const Problem problem = task_->problem(Split::kTrain, 4, i);
+    for (const std::string& answer : {answers[i], answers[(i + 1) % 500], answers[i] + answers[i], std::string()}) {
+      const auto checked = task_->check(problem, answer);
+      if (checked) EXPECT_EQ(*checked, task_->correct(problem, answer)) << problem.prompt << " " << answer;
+    }
+  }
+}
+
+TEST_P(Generator, TheAnswersPlaceIsWhatTheAnswerIsReadFrom) {
+  base::Random random{17};
+  int answered = 0;
+  for (int i = 0; i < 3000; ++i) {
+    const Document document = task_->document("", random);
+    Problem problem;
+    problem.prompt = document.context;
+    const std::string& response = document.completion;
+    const auto answer = task_->answer_in(problem, response);
+    const auto place = task_->answer_place(problem, response);
+    ASSERT_EQ(answer.has_value(), place.has_value()) << response;
+    if (!place) continue;
+    ++answered;
+    EXPECT_GE(place->data(), response.data());
+    EXPECT_LE(place->data() + place->size(), response.data() + response.size());
+    EXPECT_EQ(task_->answer_in(problem, "#" + std::string(*place)), answer);
+  }
+  EXPECT_GT(answered, 1000);
+}
+
 TEST_P(Generator, DocumentsKeepToTheAlphabetAndTheLimit) {
   const std::string alphabet = task_->alphabet();
   EXPECT_EQ(std::set<char>(alphabet.begin(), alphabet.end()).size(), alphabet.size());

@@ -16,7 +16,13 @@ struct Case {
 class Extract : public testing::TestWithParam<Case> {};
 
 TEST_P(Extract, FindsTheAnswer) {
-  EXPECT_EQ(extract_answer(GetParam().response), GetParam().answer) << GetParam().response;
+  const std::string& response = GetParam().response;
+  EXPECT_EQ(extract_answer(response), GetParam().answer) << response;
+  const auto place = find_answer(response);
+  ASSERT_EQ(place.has_value(), GetParam().answer.has_value()) << response;
+  if (!place) return;
+  EXPECT_EQ(*place, *GetParam().answer);
+  EXPECT_TRUE(place->data() >= response.data() && place->data() + place->size() <= response.data() + response.size());
 }
 
 INSTANTIATE_TEST_SUITE_P(
