@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <type_traits>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -65,16 +66,71 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
       const auto& answer = group.answers.back();
       group.correct.push_back(has_label ? std::optional<bool>(answer && task.correct(group.problem, *answer)) : std::nullopt);
     }
-    group.classes = text::clusters(group.answers, [&](std::string_view a, std::string_view b) {
-      return task.equivalent(group.problem, a, b);
-    });
-    group.majority = rewards::majority_class(reward_view(group));
+    group.classes.assign(group.answers.size(), -1);
+    number_classes(group, task);
   }
   return groups;
 }
 
-rewards::Group reward_view(const Group& group) {
+Ballot ballot_of(const Group& group, rewards::Votes voters) {
+  Ballot ballot{voters, {}};
+  for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
+    double logprob = 0;
+    for (const float value : group.rollouts[i].logprob) logprob += static_cast<double>(value);
+    ballot.votes.push_back({group.classes[i], group.answers[i].value_or(""), logprob});
+  }
+  return ballot;
+}
+
+void number_classes(Group& group, const tasks::Task& task) {
+  std::vector<std::optional<std::string>> answers = group.answers;
+  for (const Ballot& ballot : group.ballots) {
+    for (const rewards::Vote& vote : ballot.votes) {
+      answers.push_back(vote.answer_class >= 0 ? std::optional(vote.answer) : std::nullopt);
+    }
+  }
+  const std::vector<int> classes = text::clusters(answers, [&](std::string_view a, std::string_view b) {
+    return task.equivalent(group.problem, a, b);
+  });
+  const auto rollouts = static_cast<std::ptrdiff_t>(group.classes.size());
+  group.classes.assign(classes.begin(), classes.begin() + rollouts);
+  auto next = classes.begin() + rollouts;
+  for (Ballot& ballot : group.ballots) {
+    for (rewards::Vote& vote : ballot.votes) vote.answer_class = *next++;
+  }
+  group.majority = rewards::majority_class(reward_view(group, task, rewards::Votes::kNone));
+}
+
+void keep_rollouts(Group& group, std::span<const std::size_t> places) {
+  const auto keep = [&](auto& values) {
+    if (values.empty()) return;  // evidence that was not gathered
+    std::remove_reference_t<decltype(values)> kept;
+    for (const std::size_t place : places) kept.push_back(std::move(values[place]));
+    values = std::move(kept);
+  };
+  keep(group.rollouts);
+  keep(group.texts);
+  keep(group.answers);
+  keep(group.classes);
+  keep(group.correct);
+  keep(group.verdicts);
+  keep(group.answer_tokens);
+  if (!group.checked.empty()) {
+    std::vector<bool> kept;
+    for (const std::size_t place : places) kept.push_back(group.checked[place]);
+    group.checked = std::move(kept);
+  }
+  group.majority = rewards::winning_class({ballot_of(group, rewards::Votes::kOwn).votes});
+}
+
+rewards::Group reward_view(const Group& group, const tasks::Task& task, rewards::Votes votes) {
   rewards::Group view;
+  view.equivalent = [&group, &task](std::string_view a, std::string_view b) {
+    return task.equivalent(group.problem, a, b);
+  };
+  for (const Ballot& ballot : group.ballots) {
+    if (ballot.voters == votes) view.ballots.push_back({ballot.votes});
+  }
   for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
     const engine::Rollout& rollout = group.rollouts[i];
     rewards::Sample sample;
@@ -87,6 +143,9 @@ rewards::Group reward_view(const Group& group) {
     sample.truncated = rollout.truncated;
     sample.length = static_cast<std::int64_t>(rollout.tokens.size());
     sample.correct = group.correct[i];
+    if (!group.checked.empty()) sample.checked = group.checked[i];
+    if (!group.verdicts.empty()) sample.verdicts = group.verdicts[i];
+    if (!group.answer_tokens.empty()) sample.answer_span = group.answer_tokens[i];
     view.samples.push_back(std::move(sample));
   }
   return view;
@@ -133,6 +192,14 @@ analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task)
   for (const auto& correct : group.correct) outcome.correct.push_back(correct.value_or(false));
   outcome.majority_correct = group.majority_correct(task);
   return outcome;
+}
+
+std::int64_t token_count(std::span<const Group> groups) {
+  std::int64_t tokens = 0;
+  for (const Group& group : groups) {
+    for (const engine::Rollout& rollout : group.rollouts) tokens += static_cast<std::int64_t>(rollout.tokens.size());
+  }
+  return tokens;
 }
 
 engine::SharedPromptBatch shared_prompt(const Group& group) {

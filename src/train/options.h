@@ -8,6 +8,7 @@
 #include "base/fields.h"
 #include "rewards/options.h"
 #include "train/advantage.h"
+#include "train/evidence_options.h"
 #include "train/policy_loss.h"
 
 namespace whet::train {
@@ -51,11 +52,13 @@ struct TrainOptions {
   std::string model;
   ProblemOptions source;
   std::string reward = "majority-vote";
+  std::string combine = "advantages";
   rewards::RewardOptions rewards;
   std::int64_t seed = 0;
   std::int64_t steps = 300;
   std::int64_t prompts = 64;
   std::int64_t samples = 8;
+  EvidenceOptions evidence;
   std::int64_t mini_batches = 1;
   SamplingFields sampling;
   double learning_rate = 0;
@@ -83,12 +86,17 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit_fields(o.source, visit);
-  visit(o.reward, "reward", "what the policy is paid for ('whet rewards' lists them)", anything());
+  visit(o.reward, "reward",
+        "what the policy is paid for ('whet rewards' lists them), or a weighted sum: majority-vote + 0.5*format", anything());
+  visit(o.combine, "combine",
+        "what a sum adds: the terms' advantages, each normalised on its own so that scales do not matter, or plain rewards",
+        one_of({"advantages", "rewards"}));
   visit_fields(o.rewards, visit);
   visit(o.seed, "seed", "fixes every draw: problems, tokens, choices", at_least(0));
   visit(o.steps, "steps", "batches to sample and train on", count_from(1));
   visit(o.prompts, "prompts", "problems in a step", count_from(1));
   visit(o.samples, "samples", "rollouts of each problem", count_from(1));
+  visit_fields(o.evidence, visit);
   visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", count_from(1));
   visit_fields(o.sampling, visit);
   visit(o.learning_rate, "learning-rate",

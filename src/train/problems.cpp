@@ -40,6 +40,30 @@ std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split 
   return problems;
 }
 
+void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options, bool rephrased) {
+  const auto limit = sampling_options(options.sampling, task).max_new_tokens;
+  const auto most = model.model->config().max_position_embeddings;
+  const auto met = static_cast<std::uint64_t>(options.steps * options.prompts);
+  const auto size = task.size(tasks::Split::kTrain);
+  const auto count = size ? std::min(*size, met) : static_cast<std::uint64_t>(options.prompts);
+  for (std::uint64_t i = 0; i < count; ++i) {
+    const tasks::Problem problem = task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), i);
+    std::vector<std::string> prompts{problem.prompt};
+    if (rephrased) prompts.insert(prompts.end(), problem.rephrased.begin(), problem.rephrased.end());
+    for (const std::string& prompt : prompts) {
+      std::int64_t length = 0;
+      try {
+        length = static_cast<std::int64_t>(model.tokenizer.encode(prompt).size());
+      } catch (const base::UserError& error) {
+        base::user_error("problems", "{} for {}: {}", problem.id, model.folder.string(), error.what());
+      }
+      if (length > 0 && length + limit <= most) continue;
+      base::user_error("problems", "{} for {}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} "
+                       "positions leave no more", problem.id, model.folder.string(), length, most - limit, limit, most);
+    }
+  }
+}
+
 std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count) {
   if (const auto size = task.size(tasks::Split::kHeldOut)) count = std::min(count, static_cast<std::int64_t>(*size));
   return take_problems(task, tasks::Split::kHeldOut, kHeldOutSeed, count);

@@ -8,6 +8,7 @@
 #include "engine/engine.h"
 #include "tasks/task.h"
 #include "train/options.h"
+#include "train/text_model.h"
 
 namespace whet::train {
 
@@ -24,6 +25,11 @@ std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split 
 /// The first `count` held-out problems, or all where there are fewer. The same for every run of a task, so that runs can
 /// be compared.
 std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count);
+
+/// A task's problems can be spelt and fit the model, as far as the run will meet them (of a generator's, which are alike,
+/// those of one step): a run must not end at step 90 because of a line that was there at the start. UserError naming
+/// the problem. `rephrased`: so can their rephrasings.
+void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options, bool rephrased = false);
 
 /// Sampling options with the task's own length limit where none was given.
 engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task);

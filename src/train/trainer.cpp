@@ -1,10 +1,10 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <numbers>
 
+#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "store/manifest.h"
@@ -14,10 +14,6 @@ namespace whet::train {
 namespace {
 
 using base::Json;
-
-double seconds_since(std::chrono::steady_clock::time_point start) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-}
 
 /// Everything in the options that can be wrong without reading a file.
 void check(const TrainOptions& options) {
@@ -30,34 +26,17 @@ void check(const TrainOptions& options) {
   }
 }
 
-/// A file's problems can be spelt and fit the model, as far as the run will meet them: a run must not end at step 90
-/// because of a line that was there at the start.
-void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options) {
-  const auto size = task.size(tasks::Split::kTrain);
-  if (!size) return;
-  const auto limit = sampling_options(options.sampling, task).max_new_tokens;
-  const auto most = model.model->config().max_position_embeddings;
-  const auto count = std::min(*size, static_cast<std::uint64_t>(options.steps * options.prompts));
-  for (std::uint64_t i = 0; i < count; ++i) {
-    const tasks::Problem problem = task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), i);
-    std::int64_t length = 0;
-    try {
-      length = static_cast<std::int64_t>(model.tokenizer.encode(problem.prompt).size());
-    } catch (const base::UserError& error) {
-      base::user_error("problems", "{}: {}", problem.id, error.what());
-    }
-    if (length > 0 && length + limit <= most) continue;
-    base::user_error("problems", "{}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} positions "
-                     "leave no more", problem.id, length, most - limit, limit, most);
-  }
-}
-
 std::vector<std::filesystem::path> data_files(const TrainOptions& options, const std::filesystem::path& model) {
   std::vector<std::filesystem::path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(model)) {
-    if (entry.is_regular_file() && entry.path().filename() != "README.md") files.push_back(entry.path());
-  }
-  std::sort(files.begin(), files.end());
+  const auto add_model = [&files](const std::filesystem::path& folder) {
+    const auto first = static_cast<std::ptrdiff_t>(files.size());
+    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if (entry.is_regular_file() && entry.path().filename() != "README.md") files.push_back(entry.path());
+    }
+    std::sort(files.begin() + first, files.end());
+  };
+  add_model(model);
+  for (const std::string& voter : options.evidence.voters) add_model(voter);
   for (const auto* list : {&options.source.problems, &options.source.held_out_problems}) {
     files.insert(files.end(), list->begin(), list->end());
   }
@@ -73,7 +52,10 @@ Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
   const std::filesystem::path weights = resolve_model(options_.model);
   // A resumed run must find the same base wherever it is started from.
   options_.model = std::filesystem::absolute(weights).lexically_normal().string();
-  open(weights);
+  for (std::string& voter : options_.evidence.voters) {
+    voter = std::filesystem::absolute(resolve_model(voter)).lexically_normal().string();
+  }
+  open({});
   options_.learning_rate = rate_;
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
@@ -86,7 +68,7 @@ Trainer::Trainer(const std::filesystem::path& folder) {
   store::Resumed resumed = store::RunWriter::resume(folder);
   base::fields_from_json(options_, resumed.config, (folder / store::kConfigFile).string());
   writer_.emplace(std::move(resumed.writer));
-  open(resumed.step >= 0 ? resumed.checkpoint : std::filesystem::path(options_.model));
+  open(resumed.checkpoint);
   if (resumed.step >= 0) {
     policy_->model->load_optimizer(resumed.checkpoint / "optimizer.safetensors");
     done_ = resumed.step;
@@ -98,19 +80,15 @@ Trainer::Trainer(const std::filesystem::path& folder) {
 
 Trainer::~Trainer() = default;
 
-void Trainer::open(const std::filesystem::path& weights) {
+void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
-  advantage_ = advantage_kind(options_.advantage);
-  entry_ = &rewards::rewards().find(options_.reward);
-  reward_ = entry_->make(options_.rewards);
+  scoring_.emplace(options_);
   task_ = make_task(options_.source);
-  if (entry_->needs.label) require_labels(*task_, tasks::Split::kTrain, options_.reward);
   const auto threads = static_cast<int>(options_.threads);
-  policy_.emplace(open_text_model(weights, threads));
+  policy_.emplace(open_text_model(checkpoint.empty() ? std::filesystem::path(options_.model) : checkpoint, threads));
   require_usable(*task_, *policy_, options_);
-  base_ = weights == std::filesystem::path(options_.model)
-              ? policy_->model->clone()
-              : open_text_model(options_.model, threads).model;
+  evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint}, scoring_->terms());
+  base_ = checkpoint.empty() ? policy_->model->clone() : open_text_model(options_.model, threads).model;
   rate_ = learning_rate_for(options_.learning_rate, parameters());
   held_out_.emplace(*policy_, *base_, *task_, held_out_problems(*task_, options_.eval_problems),
                     static_cast<int>(options_.eval_samples), sampling_options(options_.sampling, *task_),
@@ -159,41 +137,37 @@ void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
 
 Json Trainer::step(std::int64_t number, Json& timings) {
   const auto seed = static_cast<std::uint64_t>(options_.seed);
-  const auto key = static_cast<std::uint64_t>(number);
-  auto clock = std::chrono::steady_clock::now();
-  const auto lap = [&](const char* phase) {
-    timings[phase] = seconds_since(clock);
-    clock = std::chrono::steady_clock::now();
-  };
+  base::Stopwatch watch;
+  const auto lap = [&](const char* phase) { timings[phase] = watch.lap(); };
 
   // Sample.
-  const auto problems = take_problems(*task_, tasks::Split::kTrain, seed, options_.prompts, (number - 1) * options_.prompts);
-  const std::vector<Group> groups =
-      sample_groups(*policy_->model, policy_->tokenizer, *task_, problems, static_cast<int>(options_.samples),
-                    sampling_options(options_.sampling, *task_), base::combine({seed, base::hash_text("train"), key}));
+  Gathering gathering{.seed = seed, .step = number};
+  gathering.problems = take_problems(*task_, tasks::Split::kTrain, seed, options_.prompts, (number - 1) * options_.prompts);
+  evidence_->plan(gathering);
+  gathering.groups = sample_groups(*policy_->model, policy_->tokenizer, *task_, gathering.problems, gathering.rollouts,
+                                   sampling_options(options_.sampling, *task_), gathering.stream("train"));
+  const std::int64_t sampled_tokens = token_count(gathering.groups);
   lap("rollout_seconds");
 
+  // Gather what the reward asks for besides.
+  evidence_->gather(gathering);
+  const std::vector<Group>& groups = gathering.groups;
+  const std::int64_t response_tokens = token_count(groups);
+  tokens_ += response_tokens + gathering.tokens;
+  if (!evidence_->is_empty()) {
+    lap("evidence_seconds");
+    timings["evidence_tokens"] = gathering.tokens;
+  }
+
   // Score and compare.
-  std::vector<std::vector<double>> rewards, compared;
-  for (const Group& group : groups) {
-    base::Random random{seed, base::hash_text("reward"), key, draw_key(group.problem)};
-    rewards::Scored scored = reward_->score(reward_view(group), random);
-    compared.push_back(within_group(advantage_) ? scored.within_group() : scored.reward);
-    rewards.push_back(std::move(scored.reward));
-  }
-  const auto advantages = batch_advantages(compared, advantage_);
-  std::vector<analysis::GroupView> views;
-  std::int64_t response_tokens = 0;
-  for (std::size_t g = 0; g < groups.size(); ++g) {
-    views.push_back(signal_view(groups[g], rewards[g], advantages[g]));
-    for (const auto& rollout : groups[g].rollouts) response_tokens += static_cast<std::int64_t>(rollout.tokens.size());
-  }
-  tokens_ += response_tokens;
+  ScoredBatch scored = scoring_->score(groups, *task_, seed, number);
   Json metrics = {{"step", number}};
-  analysis::StepSignals signals = analysis::step_signals(views, entry_->binary);
+  analysis::StepSignals& signals = scored.signals;
   analysis::visit_signals(signals, [&](const std::optional<double>& value, const char* name, const char*) {
     if (value) metrics[name] = *value;
   });
+  metrics.update(gathering.metrics);
+  metrics.update(scored.metrics);
   if (signals.reward_accuracy) marks_.update(number, *signals.reward_accuracy);
   lap("reward_seconds");
 
@@ -204,16 +178,17 @@ Json Trainer::step(std::int64_t number, Json& timings) {
 
   // Update.
   const double rate = learning_rate_at(number);
-  metrics["gradient_norm"] = update(groups, advantages, rate, metrics);
+  metrics["gradient_norm"] = update(groups, scored.advantages, rate, metrics);
   metrics["learning_rate"] = rate;
+  evidence_->after_update(number);
   lap("update_seconds");
 
-  if (options_.rollouts_every > 0 && number % options_.rollouts_every == 0) dump_rollouts(number, groups, rewards);
+  if (options_.rollouts_every > 0 && number % options_.rollouts_every == 0) dump_rollouts(number, groups, scored.rewards);
   lap("dump_seconds");
   if (number % options_.eval_every == 0 || number == options_.steps) measure_held_out(number, metrics);
   lap("evaluation_seconds");
   const double rollout_seconds = timings.at("rollout_seconds").get<double>();
-  timings["rollout_tokens_per_second"] = static_cast<double>(response_tokens) / rollout_seconds;
+  timings["rollout_tokens_per_second"] = static_cast<double>(sampled_tokens) / rollout_seconds;
   timings["update_tokens_per_second"] = static_cast<double>(response_tokens) / timings.at("update_seconds").get<double>();
   return metrics;
 }
@@ -319,6 +294,7 @@ void Trainer::checkpoint(std::int64_t number) {
   policy_->model->save_optimizer(folder / "optimizer.safetensors");
   // The base's, which stays: the checkpoint that a resumed run was opened from may have been pruned.
   copy_tokenizer(options_.model, folder);
+  evidence_->save(folder);
   writer_->commit_checkpoint(number, {{"step", number}, {"seed", options_.seed}, {"tokens", tokens_}});
   last_checkpoint_ = number;
   std::vector<std::int64_t> protect;
@@ -328,7 +304,7 @@ void Trainer::checkpoint(std::int64_t number) {
 
 TrainSummary Trainer::run(const Observer& observer) {
   listen_for_interrupt();
-  const auto start = std::chrono::steady_clock::now();
+  const base::Stopwatch since_start;
   const auto tell = [&](std::int64_t number, const Json& metrics, const Json& timings, double seconds) {
     return observer({.step = number,
                      .steps = options_.steps,
@@ -344,21 +320,21 @@ TrainSummary Trainer::run(const Observer& observer) {
     measure_held_out(0, metrics);
     writer_->append_metrics(metrics);
     base_measured_ = true;
-    go_on = tell(0, metrics, Json::object(), seconds_since(start));
+    go_on = tell(0, metrics, Json::object(), since_start.seconds());
   }
   while (go_on && done_ < options_.steps && !interrupted()) {
-    const auto step_start = std::chrono::steady_clock::now();
+    const base::Stopwatch since_step;
     const std::int64_t number = done_ + 1;
     Json timings = {{"step", number}};
     const Json metrics = step(number, timings);
-    timings["seconds"] = seconds_since(step_start);
+    timings["seconds"] = since_step.seconds();
     writer_->append_metrics(metrics);
     writer_->append_timings(timings);
     done_ = number;
     // The checkpoint that the watch judges best so far is written at once: later it cannot be had any more.
     const bool best = watched_ && watch_.state().peak_step == number && number % options_.eval_every == 0;
     if (best || number % options_.checkpoint_every == 0) checkpoint(number);
-    go_on = tell(number, metrics, timings, seconds_since(step_start));
+    go_on = tell(number, metrics, timings, since_step.seconds());
   }
   TrainSummary summary;
   summary.steps = done_;
@@ -366,7 +342,7 @@ TrainSummary Trainer::run(const Observer& observer) {
   summary.accuracy = analysis::summarise_peak(accuracy_);
   if (watched_) summary.watch = watch_.state();
   summary.marks = marks_.marks();
-  summary.seconds = seconds_since(start);
+  summary.seconds = since_start.seconds();
   summary.tokens = tokens_;
   checkpoint(done_);
   if (!summary.was_interrupted) writer_->finish(summary_json(summary));

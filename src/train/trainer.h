@@ -11,9 +11,11 @@
 
 #include "analysis/collapse.h"
 #include "store/run_writer.h"
+#include "train/evidence.h"
 #include "train/held_out.h"
 #include "train/options.h"
 #include "train/problems.h"
+#include "train/scoring.h"
 
 namespace whet::train {
 
@@ -61,7 +63,8 @@ class Trainer {
   TrainSummary run(const Observer& observer);
 
  private:
-  void open(const std::filesystem::path& weights);
+  /// From a checkpoint of the run, or from the base when that is empty.
+  void open(const std::filesystem::path& checkpoint);
   base::Json step(std::int64_t number, base::Json& timings);
   double update(const std::vector<Group>& groups, const std::vector<std::vector<double>>& advantages, double learning_rate,
                 base::Json& metrics);
@@ -75,11 +78,10 @@ class Trainer {
   TrainOptions options_;
   double rate_ = 0;
   std::unique_ptr<tasks::Task> task_;
-  std::unique_ptr<rewards::Reward> reward_;
-  const rewards::RewardEntry* entry_ = nullptr;
-  AdvantageKind advantage_ = AdvantageKind::kGroup;
+  std::optional<Scoring> scoring_;
   std::optional<TextModel> policy_;
   std::unique_ptr<engine::Model> base_;
+  std::optional<Evidence> evidence_;
   std::optional<HeldOut> held_out_;
   std::optional<store::RunWriter> writer_;
   analysis::MarkWatch marks_;
