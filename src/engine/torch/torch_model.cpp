@@ -59,7 +59,7 @@ std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<cons
 }
 
 std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>> sequences, double temperature) {
-  const PhaseTimer timer(seconds_.forward);
+  const base::ScopeTimer timer(seconds_.forward);
   std::vector<SharedPromptBatch> groups;
   std::vector<std::size_t> places;  // of each group's sequence
   for (std::size_t i = 0; i < sequences.size(); ++i) {
