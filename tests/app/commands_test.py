@@ -6,11 +6,12 @@ import time
 import tomllib
 import unittest
 
-from driver import SHORT, WhetTest, flags, read_metrics, repeatable, tree, whet
+from driver import SHORT, TINY, WhetTest, flags, read_metrics, repeatable, tree, whet
 
 
 def sorting_rows(count):
-    return [{"prompt": f"{i:05}?", "answer": "".join(sorted(f"{i:05}")), "id": f"row-{i}"} for i in range(count)]
+    return [{"prompt": f"{i:05}?", "answer": "".join(sorted(f"{i:05}")), "id": f"row-{i}", "rephrased": [f"{i:05}?"[::-1][1:] + "?"]}
+            for i in range(count)]
 
 
 def as_lines(rows):
@@ -179,17 +180,53 @@ class Commands(WhetTest):
     def test_each_reward_trains(self):
         rows = self.write("rows.jsonl", as_lines(sorting_rows(60)))
         options = {key: value for key, value in SHORT.items() if key != "task"}
-        for reward in self.rewards:
+        from_file = dict(problems=rows, max_new_tokens=12)
+        needed = {"program": dict(task="sort"), "weighted-vote": dict(from_file, voters=self.model)}
+        for reward in [*self.rewards, "majority-vote + 0.5*format"]:
             with self.subTest(reward=reward):
-                run = self.folder / reward
-                self.ok("train", *flags(options, model=self.model, problems=rows, max_new_tokens=12, reward=reward, out=run))
+                run = self.folder / reward.replace(" ", "")
+                self.ok("train", *flags(options, needed.get(reward, from_file), model=self.model, reward=reward, out=run))
                 lines = read_metrics(run)
                 self.assertEqual([line["step"] for line in lines], [0, 1, 2])
                 for line in lines[1:]:
                     self.assertIsInstance(line["reward"], float)
                     self.assertIsInstance(line["gradient_norm"], float)
                 dumped = [json.loads(line) for line in (run / "rollouts" / "2.jsonl").read_text().splitlines()]
-                self.assertEqual(len(dumped), SHORT["prompts"] * SHORT["samples"])
+                groups = SHORT["prompts"] * (2 if reward == "co-reward" else 1)
+                self.assertEqual(len(dumped), groups * SHORT["samples"])
+
+    def test_what_a_reward_needs_and_the_run_has_not_is_said_before_anything_is_written(self):
+        plain = self.write("plain.jsonl", as_lines([{"prompt": f"{i:05}?"} for i in range(60)]))
+        cases = [(dict(reward="ground-truth", problems=plain), "[ground-truth] problem", "want labels"),
+                 (dict(reward="co-reward", problems=plain), "[co-reward] no problem has a rephrasing", '"rephrased"'),
+                 (dict(reward="program", problems=plain), "[program] task", "no checker", "countdown"),
+                 (dict(reward="weighted-vote"), "[weighted-vote]", "--voters"),
+                 (dict(reward="weighted-vote", voters="nowhere"), "[model] no folder nowhere"),
+                 (dict(reward="self-certainty", votes=8), "[votes] 8", "majority-vote"),
+                 (dict(reward="majority-vote", votes=2), "[votes] 2", "--samples 4"),
+                 (dict(reward="majority-vote", voters=self.model), "[voters]", "weighted-vote"),
+                 (dict(reward="majority-vote", teacher_decay=0.9), "[teacher-decay]", "teacher-vote"),
+                 (dict(reward="majority-vote", samples=1), "[samples] 1, want >= 2"),
+                 (dict(reward="majority-vote +"), "[reward]", "the name of a reward"),
+                 (dict(reward="majority-vote + 0.5*nothing"), "unknown reward 'nothing'")]
+        for options, *wanted in cases:
+            with self.subTest(options=options):
+                short = {key: value for key, value in SHORT.items() if key != "task" or "problems" not in options}
+                self.refused(["train", *flags(short, options, model=self.model), "--out", self.folder / "run"], *wanted)
+                self.assertFalse((self.folder / "run").exists())
+
+    def test_a_voter_with_another_tokenizer_votes(self):
+        # Its digits have other ids, and it knows characters that the policy does not.
+        self.ok("pretrain", *flags(TINY, task="countdown", steps=2), "--out", self.folder / "countdown")
+        voter = self.folder / "countdown" / "checkpoints" / "step-000002"
+        rows = self.write("rows.jsonl", as_lines([dict(row, prompt=row["prompt"].replace("?", "=")) for row in sorting_rows(60)]))
+        alphabet = dict(model=voter, voters=self.model)
+        # The sorting model has no token for ":"; it has one for "=".
+        self.ok("train", *flags({k: v for k, v in SHORT.items() if k != "task"}, alphabet, problems=rows, max_new_tokens=12,
+                                reward="weighted-vote"), "--out", self.folder / "run")
+        self.assertIn("policies_agreement", read_metrics(self.folder / "run")[-1])
+        self.refused(["train", *flags(SHORT, alphabet, task="countdown", reward="weighted-vote"), "--out", self.folder / "no"],
+                     self.model, "byte")
 
     def test_training_writes_a_folder_that_evaluates_and_trains_on(self):
         run = self.folder / "run"

@@ -59,6 +59,15 @@ class Resume(WhetTest):
         whole = self.uninterrupted(arguments)
         self.check_same(self.kill_at(arguments, [7]), whole)
 
+    def test_training_with_a_teacher_and_votes_goes_on_to_the_same_bytes(self):
+        arguments = training(self.model, reward="teacher-vote + 0.3*majority-vote + 0.1*co-reward", votes=7, teacher_decay=0.5,
+                             teacher_decay_end=0.9)
+        whole = self.uninterrupted(arguments)
+        weights = [whole[f"checkpoints/step-000012/{name}model.safetensors"] for name in ("", "teacher/")]
+        self.assertNotEqual(*weights)
+        # Before the teacher's first checkpoint, and between two of them.
+        self.check_same(self.kill_at(arguments, [3, 7]), whole)
+
     def test_a_resumed_run_outlives_the_checkpoint_that_it_was_resumed_from(self):
         arguments = training(self.model, steps=8, checkpoint_every=1, keep_checkpoints=1)
         whole = self.uninterrupted(arguments)
