@@ -251,7 +251,10 @@ int compare(const CompareOptions& options) {
   double furthest = 0;
   for (const Json& line : run.metrics) {
     if (!line.contains("base_vote_share") || !line.contains("heldout_accuracy")) continue;
-    const double shift = theory::effective_shift(masses, line["base_vote_share"].get<double>());
+    // None or all of so many rollouts is a shift without bound; half a rollout stands for it.
+    const double half = 0.5 / static_cast<double>(trained.eval_samples * static_cast<std::int64_t>(problems.size()));
+    const double shift =
+        theory::effective_shift(masses, std::clamp(line["base_vote_share"].get<double>(), half, 1 - half));
     const double predicted = theory::predicted_accuracy(start, shift), measured = line["heldout_accuracy"].get<double>();
     const double step = line["step"].get<double>();
     furthest = std::max(furthest, shift);
