@@ -1,8 +1,8 @@
 #include "engine/model_config.h"
 
-#include <cmath>
-#include <limits>
+#include <algorithm>
 #include <optional>
+#include <stdexcept>
 
 #include "base/error.h"
 
@@ -13,19 +13,6 @@ namespace fs = std::filesystem;
 using base::Json;
 using base::user_error;
 
-/// What may differ from family to family in how a config is read. A new family is a new row (and its layers).
-struct Family {
-  std::string_view architecture;
-  std::string_view model_type;
-  std::int64_t default_head_dim;  ///< where the file names none; 0: hidden_size / num_attention_heads
-  bool default_tie_word_embeddings;
-};
-
-/// Defaults are those of transformers' configuration classes (5.24).
-constexpr Family kFamilies[] = {
-    {"Qwen3ForCausalLM", "qwen3", 128, false},
-};
-
 /// A feature that this engine lacks, and the values under which it is off. null is off for all of them.
 struct Feature {
   const char* field;
@@ -35,20 +22,21 @@ struct Feature {
 const std::vector<Feature>& features() {
   static const std::vector<Feature> list = {
       {"hidden_act", {"silu"}},
-      {"attention_bias", {false}},
       {"qkv_bias", {false}},
-      {"mlp_bias", {false}},
       {"lm_head_bias", {false}},
       {"attention_dropout", {0.0}},
       {"hidden_dropout", {0.0}},
       {"resid_pdrop", {0.0}},
       {"embd_pdrop", {0.0}},
-      {"use_sliding_window", {false}},
       {"use_bidirectional_attention", {false}},
       {"is_causal", {true}},
       {"is_encoder_decoder", {false}},
       {"add_cross_attention", {false}},
       {"partial_rotary_factor", {1.0}},
+      {"rope_interleaved", {false}},
+      {"use_mrope", {false}},
+      {"original_max_position_embeddings", {}},
+      {"clip_qkv", {}},
       {"attn_logit_softcapping", {}},
       {"final_logit_softcapping", {}},
       {"logit_scale", {1.0}},
@@ -67,85 +55,14 @@ const std::vector<Feature>& features() {
   return list;
 }
 
-/// The fields of one JSON file, each read with its type and range, errors naming file and field.
-class Fields {
- public:
-  Fields(const Json& object, std::string file) : object_(object), file_(std::move(file)) {
-    if (!object_.is_object()) user_error(file_, "not a JSON object");
-  }
-
-  /// nullptr when the field is missing or null.
-  const Json* find(const char* name) const {
-    const auto found = object_.find(name);
-    return found == object_.end() || found->is_null() ? nullptr : &*found;
-  }
-
-  std::int64_t integer(const char* name, std::int64_t low, std::int64_t high,
-                       std::optional<std::int64_t> missing = std::nullopt) const {
-    const Json* value = find(name);
-    if (value == nullptr) {
-      if (!missing) user_error(file_, "{} is missing, want a whole number {}..{}", name, low, high);
-      return *missing;
-    }
-    return checked_integer(*value, name, low, high);
-  }
-
-  double number(const char* name, double low, double high, double missing) const {
-    const Json* value = find(name);
-    if (value == nullptr) return missing;
-    const double result = value->is_number() ? value->get<double>() : std::nan("");
-    if (!(result >= low && result <= high)) {
-      user_error(file_, "{} = {}, want a number {}..{}", name, base::to_json_line(*value), low, high);
-    }
-    return result;
-  }
-
-  bool flag(const char* name, bool missing) const {
-    const Json* value = find(name);
-    if (value == nullptr) return missing;
-    if (!value->is_boolean()) user_error(file_, "{} = {}, want true or false", name, base::to_json_line(*value));
-    return value->get<bool>();
-  }
-
-  /// An id, a list of ids, or nothing.
-  std::vector<std::int32_t> token_ids(const char* name, std::int64_t vocab_size) const {
-    const Json* value = find(name);
-    if (value == nullptr) return {};
-    std::vector<std::int32_t> ids;
-    if (!value->is_array()) return {static_cast<std::int32_t>(checked_integer(*value, name, 0, vocab_size - 1))};
-    for (const Json& id : *value) {
-      ids.push_back(static_cast<std::int32_t>(checked_integer(id, name, 0, vocab_size - 1)));
-    }
-    return ids;
-  }
-
-  const std::string& file() const { return file_; }
-
- private:
-  std::int64_t checked_integer(const Json& value, const char* name, std::int64_t low, std::int64_t high) const {
-    // A number past 2^63 is stored unsigned and would wrap.
-    const bool fits =
-        value.is_number_integer() &&
-        !(value.is_number_unsigned() &&
-          value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
-    if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high) {
-      user_error(file_, "{} = {}, want a whole number {}..{}", name, base::to_json_line(value), low, high);
-    }
-    return value.get<std::int64_t>();
-  }
-
-  const Json& object_;
-  std::string file_;
-};
-
-const Family& find_family(const Fields& fields) {
+const Family& find_family(const JsonFields& fields) {
   std::vector<std::string_view> known;
-  for (const Family& family : kFamilies) known.push_back(family.architecture);
+  for (const Family& family : families()) known.push_back(family.architecture);
   const Json* architectures = fields.find("architectures");
   if (architectures == nullptr) {
     user_error(fields.file(), "architectures is missing, want one of: {}", fmt::join(known, ", "));
   }
-  for (const Family& family : kFamilies) {
+  for (const Family& family : families()) {
     if (*architectures != Json::array({family.architecture})) continue;
     const Json* model_type = fields.find("model_type");
     if (model_type != nullptr && *model_type != Json(family.model_type)) {
@@ -158,7 +75,7 @@ const Family& find_family(const Fields& fields) {
              fmt::join(known, ", "));
 }
 
-void refuse_unsupported(const Fields& fields, std::int64_t layers) {
+void refuse_unsupported(const JsonFields& fields) {
   for (const Feature& feature : features()) {
     const Json* value = fields.find(feature.field);
     if (value == nullptr) continue;
@@ -171,51 +88,104 @@ void refuse_unsupported(const Fields& fields, std::int64_t layers) {
     user_error(fields.file(), "{} = {} is not supported, want {}", feature.field, base::to_json_line(*value),
                base::to_json_line(feature.off.front()));
   }
-  if (const Json* types = fields.find("layer_types")) {
-    if (!types->is_array() || types->size() != static_cast<std::size_t>(layers)) {
-      user_error(fields.file(), "layer_types = {}, want a list of {} names", base::to_json_line(*types), layers);
-    }
-    for (const Json& type : *types) {
-      if (type != "full_attention") {
-        user_error(fields.file(), "layer_types has {}, which is not supported (want full_attention)",
-                   base::to_json_line(type));
-      }
-    }
+}
+
+/// A field that a family's code in transformers does not read must not ask for anything.
+void refuse_foreign(const JsonFields& fields, const Family& family, const char* name, const Json& off) {
+  const Json* value = fields.find(name);
+  if (value == nullptr || *value == off) return;
+  user_error(fields.file(), "{} = {} has no effect on a {}, want {} or no such field", name, base::to_json_line(*value),
+             family.architecture, base::to_json_line(off));
+}
+
+void read_biases(const JsonFields& fields, const Family& family, ModelConfig& config) {
+  switch (family.attention_bias) {
+    case AttentionBias::kNever:
+      refuse_foreign(fields, family, "attention_bias", false);
+      break;
+    case AttentionBias::kQueryKeyValue:
+      refuse_foreign(fields, family, "attention_bias", true);
+      config.query_key_value_bias = true;
+      break;
+    case AttentionBias::kByField:
+      config.query_key_value_bias = config.output_bias = fields.flag("attention_bias", false);
+      break;
+  }
+  if (family.has_mlp_bias) {
+    config.mlp_bias = fields.flag("mlp_bias", false);
+  } else {
+    refuse_foreign(fields, family, "mlp_bias", false);
   }
 }
 
-/// The base of the rotary angles, from wherever the file's generation of transformers put it: `rope_theta` beside
-/// `rope_scaling` (4.x), or both inside `rope_parameters` (5.x). Any scaling of the angles is refused.
-double read_rope_theta(const Fields& fields) {
-  constexpr double kDefault = 10000.0, kLow = 1.0, kHigh = 1e12;
-  double theta = fields.number("rope_theta", kLow, kHigh, kDefault);
-  for (const char* name : {"rope_scaling", "rope_parameters"}) {
-    const Json* block = fields.find(name);
-    if (block == nullptr) continue;
-    const Fields inner(*block, fmt::format("{}: {}", fields.file(), name));
-    for (const auto& [key, value] : block->items()) {
-      if (key == "rope_theta" || value.is_null()) continue;
-      if ((key == "rope_type" || key == "type") && value == "default") continue;
-      if (key == "partial_rotary_factor" && value == 1.0) continue;
-      user_error(inner.file(), "{} = {} is not supported, want rope_type \"default\" and rope_theta only", key,
-                 base::to_json_line(value));
-    }
-    if (inner.find("rope_theta") == nullptr) continue;
-    const double inner_theta = inner.number("rope_theta", kLow, kHigh, kDefault);
-    if (fields.find("rope_theta") != nullptr && inner_theta != theta) {
-      user_error(fields.file(), "rope_theta = {}, but {} says {}", theta, name, inner_theta);
-    }
-    theta = inner_theta;
+/// Which layers layer_types calls "sliding_attention"; nothing when there is no such field.
+std::optional<std::vector<bool>> sliding_layers(const JsonFields& fields, std::int64_t layers) {
+  const Json* types = fields.find("layer_types");
+  if (types == nullptr) return std::nullopt;
+  if (!types->is_array() || types->size() != static_cast<std::size_t>(layers)) {
+    user_error(fields.file(), "layer_types = {}, want a list of {} names", base::to_json_line(*types), layers);
   }
-  return theta;
+  std::vector<bool> sliding;
+  for (const Json& type : *types) {
+    if (type != "full_attention" && type != "sliding_attention") {
+      user_error(fields.file(), "layer_types has {}, which is not supported (want full_attention or sliding_attention)",
+                 base::to_json_line(type));
+    }
+    sliding.push_back(type == "sliding_attention");
+  }
+  return sliding;
+}
+
+void read_windows(const JsonFields& fields, const Family& family, ModelConfig& config) {
+  constexpr std::int64_t kDefaultWindow = 4096, kDefaultFirstLayer = 28, kMost = 1'000'000'000;
+  const std::int64_t layers = config.num_hidden_layers;
+  std::int64_t window = 0;
+  if (family.sliding_window == SlidingWindow::kByLayer) {
+    if (fields.flag("use_sliding_window", false) && (!fields.has("sliding_window") || fields.find("sliding_window"))) {
+      window = fields.integer("sliding_window", 1, kMost, kDefaultWindow);
+    }
+  } else {
+    refuse_foreign(fields, family, "use_sliding_window", nullptr);
+    if (family.sliding_window == SlidingWindow::kNever) {
+      refuse_foreign(fields, family, "sliding_window", nullptr);
+    } else if (!fields.has("sliding_window") || fields.find("sliding_window")) {
+      window = fields.integer("sliding_window", 1, kMost, kDefaultWindow);
+    }
+  }
+  std::vector<bool> sliding(static_cast<std::size_t>(layers), window > 0);
+  if (family.sliding_window == SlidingWindow::kByLayer && window > 0) {
+    const std::int64_t first = fields.integer("max_window_layers", 0, kMost, kDefaultFirstLayer);
+    for (std::int64_t i = 0; i < layers; ++i) sliding[static_cast<std::size_t>(i)] = i >= first;
+  }
+  if (const auto named = sliding_layers(fields, layers)) {
+    const bool binding = family.sliding_window == SlidingWindow::kByLayer && window > 0;
+    if (!binding && *named != sliding) {
+      user_error(fields.file(), "layer_types = {}, but the layers of this {} {}", base::to_json_line(*fields.find("layer_types")),
+                 family.architecture, window > 0 ? "all have a sliding window" : "have no sliding window");
+    }
+    sliding = *named;
+  }
+  if (std::find(sliding.begin(), sliding.end(), true) == sliding.end()) return;
+  for (const bool slides : sliding) config.layer_windows.push_back(slides ? window : 0);
+}
+
+/// A single id, or -1.
+std::int32_t read_token_id(const JsonFields& fields, const char* name, std::int64_t vocab_size) {
+  return static_cast<std::int32_t>(fields.integer(name, -1, vocab_size - 1, -1));
 }
 
 }  // namespace
 
+const Family& ModelConfig::family() const {
+  const Family* found = engine::find_family(architecture);
+  if (found == nullptr) throw std::logic_error("no family of models is called " + architecture);
+  return *found;
+}
+
 ModelConfig read_model_config(const fs::path& folder) {
   const fs::path path = folder / "config.json";
   const Json json = base::read_json_file(path);
-  const Fields fields(json, path.string());
+  const JsonFields fields(json, path.string());
   const Family& family = find_family(fields);
 
   // The upper bounds are far above any real model; they keep products of two sizes inside 64 bits, and a typing error
@@ -227,30 +197,46 @@ ModelConfig read_model_config(const fs::path& folder) {
   config.intermediate_size = fields.integer("intermediate_size", 1, 4'000'000);
   config.num_hidden_layers = fields.integer("num_hidden_layers", 1, 10'000);
   config.num_attention_heads = fields.integer("num_attention_heads", 1, 65'536);
-  config.num_key_value_heads = fields.integer("num_key_value_heads", 1, 65'536, config.num_attention_heads);
+  // null asks for as many as query heads; leaving the field out means a number of the family's own.
+  const bool fills_in = !fields.has("num_key_value_heads") && family.default_key_value_heads > 0;
+  config.num_key_value_heads = fields.integer("num_key_value_heads", 1, 65'536,
+                                              fills_in ? family.default_key_value_heads : config.num_attention_heads);
   if (config.num_attention_heads % config.num_key_value_heads != 0) {
     user_error(path.string(), "num_attention_heads = {}, want a multiple of num_key_value_heads = {}",
                config.num_attention_heads, config.num_key_value_heads);
   }
-  const std::int64_t default_head_dim =
-      family.default_head_dim > 0 ? family.default_head_dim : config.hidden_size / config.num_attention_heads;
+  std::int64_t default_head_dim = family.default_head_dim;
+  if (default_head_dim == 0) {
+    default_head_dim = config.hidden_size / config.num_attention_heads;
+    if (fields.find("head_dim") == nullptr && config.hidden_size % config.num_attention_heads != 0) {
+      user_error(path.string(), "hidden_size = {}, want a multiple of num_attention_heads = {} where head_dim is not given",
+                 config.hidden_size, config.num_attention_heads);
+    }
+  }
   config.head_dim = fields.integer("head_dim", 2, 65'536, default_head_dim);
   if (config.head_dim % 2 != 0) {
     user_error(path.string(), "head_dim = {}, want an even number (rotary positions turn pairs)", config.head_dim);
   }
   config.max_position_embeddings = fields.integer("max_position_embeddings", 1, 1'000'000'000);
-  config.rms_norm_eps = fields.number("rms_norm_eps", 0.0, 1.0, 1e-6);
-  config.rope_theta = read_rope_theta(fields);
+  config.rms_norm_eps = fields.number("rms_norm_eps", 0.0, 1.0, family.default_rms_norm_eps);
+  read_rope(fields, config.max_position_embeddings, config.rope_theta, config.rope_scaling);
   config.initializer_range = fields.number("initializer_range", 0.0, 10.0, 0.02);
-  config.tie_word_embeddings = fields.flag("tie_word_embeddings", family.default_tie_word_embeddings);
-  refuse_unsupported(fields, config.num_hidden_layers);
+  config.tie_word_embeddings = fields.flag("tie_word_embeddings", false);
+  refuse_unsupported(fields);
+  read_biases(fields, family, config);
+  read_windows(fields, family, config);
   config.eos_token_ids = fields.token_ids("eos_token_id", config.vocab_size);
+  if (!fields.has("eos_token_id") && family.default_eos_token_id >= 0 && family.default_eos_token_id < config.vocab_size) {
+    config.eos_token_ids = {family.default_eos_token_id};
+  }
+  config.bos_token_id = read_token_id(fields, "bos_token_id", config.vocab_size);
+  config.pad_token_id = read_token_id(fields, "pad_token_id", config.vocab_size);
 
   const fs::path generation_path = folder / "generation_config.json";
   std::error_code error;
   if (fs::exists(generation_path, error)) {
     const Json generation = base::read_json_file(generation_path);
-    const Fields generation_fields(generation, generation_path.string());
+    const JsonFields generation_fields(generation, generation_path.string());
     if (generation_fields.find("eos_token_id") != nullptr) {
       config.eos_token_ids = generation_fields.token_ids("eos_token_id", config.vocab_size);
     }
@@ -266,16 +252,32 @@ Json eos_json(const ModelConfig& config) {
   return config.eos_token_ids;
 }
 
+void write_windows(const ModelConfig& config, Json& json) {
+  const SlidingWindow kind = config.family().sliding_window;
+  if (kind == SlidingWindow::kNever) return;
+  std::int64_t window = 0;
+  std::size_t first = config.layer_windows.size();
+  for (std::size_t i = config.layer_windows.size(); i-- > 0;) {
+    if (config.layer_windows[i] > 0) window = config.layer_windows[first = i];
+  }
+  json["sliding_window"] = window > 0 ? Json(window) : Json();
+  if (kind == SlidingWindow::kEveryLayer) return;
+  json["use_sliding_window"] = window > 0;
+  if (window == 0) return;
+  json["max_window_layers"] = first;  // what generations of transformers before layer_types read
+  for (std::size_t i = 0; i < config.layer_windows.size(); ++i) {
+    json["layer_types"].push_back(config.window(i) > 0 ? "sliding_attention" : "full_attention");
+  }
+}
+
 }  // namespace
 
 Json config_json(const ModelConfig& config) {
-  std::string_view model_type;
-  for (const Family& family : kFamilies) {
-    if (family.architecture == config.architecture) model_type = family.model_type;
-  }
-  return {
+  const Family& family = config.family();
+  const auto id = [](std::int32_t token) { return token < 0 ? Json() : Json(token); };
+  Json json = {
       {"architectures", Json::array({config.architecture})},
-      {"model_type", model_type},
+      {"model_type", family.model_type},
       {"vocab_size", config.vocab_size},
       {"hidden_size", config.hidden_size},
       {"intermediate_size", config.intermediate_size},
@@ -287,16 +289,21 @@ Json config_json(const ModelConfig& config) {
       {"max_position_embeddings", config.max_position_embeddings},
       {"rms_norm_eps", config.rms_norm_eps},
       {"rope_theta", config.rope_theta},
+      {"rope_scaling", rope_scaling_json(config.rope_scaling)},
       {"initializer_range", config.initializer_range},
       {"tie_word_embeddings", config.tie_word_embeddings},
-      {"attention_bias", false},
       {"attention_dropout", 0.0},
-      {"use_sliding_window", false},
       {"use_cache", true},
+      {"bos_token_id", id(config.bos_token_id)},
       {"eos_token_id", eos_json(config)},
+      {"pad_token_id", id(config.pad_token_id)},
       // The name that every generation of transformers reads; newer ones call it dtype.
       {"torch_dtype", "float32"},
   };
+  if (family.attention_bias == AttentionBias::kByField) json["attention_bias"] = config.output_bias;
+  if (family.has_mlp_bias) json["mlp_bias"] = config.mlp_bias;
+  write_windows(config, json);
+  return json;
 }
 
 Json generation_config_json(const ModelConfig& config) {

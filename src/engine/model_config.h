@@ -7,6 +7,8 @@
 #include <vector>
 
 #include "base/json.h"
+#include "engine/families.h"
+#include "engine/rope_scaling.h"
 
 namespace whet::engine {
 
@@ -22,9 +24,20 @@ struct ModelConfig {
   std::int64_t max_position_embeddings = 0;
   double rms_norm_eps = 1e-6;
   double rope_theta = 10000.0;
+  RopeScaling rope_scaling;
   double initializer_range = 0.02;
   bool tie_word_embeddings = false;
+  bool query_key_value_bias = false;
+  bool output_bias = false;                 ///< of the attention
+  bool mlp_bias = false;
+  std::vector<std::int64_t> layer_windows;  ///< newest tokens that a layer's queries see, 0: all. Empty: all in every layer
   std::vector<std::int32_t> eos_token_ids;  ///< generation_config.json's if present, else config.json's; may be empty
+  std::int32_t bos_token_id = -1;           ///< -1: none. Both are kept for programs that read what this one writes
+  std::int32_t pad_token_id = -1;
+
+  /// std::logic_error for an architecture that is no family's.
+  const Family& family() const;
+  std::int64_t window(std::size_t layer) const { return layer_windows.empty() ? 0 : layer_windows[layer]; }
 };
 
 /// Reads config.json (and generation_config.json, if there) of a model folder. UserError naming file and field for a

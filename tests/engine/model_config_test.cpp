@@ -2,6 +2,8 @@
 // again.
 #include "engine/model_config.h"
 
+#include <cmath>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -29,9 +31,9 @@ class ModelConfigTest : public testing::Test {
   }
   ~ModelConfigTest() override { fs::remove_all(folder_); }
 
-  /// The golden config with some fields replaced; a field whose new value is "-" is removed.
-  ModelConfig read_with(const Json& changes) {
-    Json json = base::read_json_file(golden("qwen3_untied") / "config.json");
+  /// A golden config with some fields replaced; a field whose new value is "-" is removed.
+  ModelConfig read_with(const Json& changes, const std::string& name = "qwen3_untied") {
+    Json json = base::read_json_file(golden(name) / "config.json");
     for (const auto& [key, value] : changes.items()) {
       json[key] = value;
       if (value == "-") json.erase(key);
@@ -40,9 +42,9 @@ class ModelConfigTest : public testing::Test {
     return read_model_config(folder_);
   }
 
-  std::string refusal_of(const Json& changes) {
+  std::string refusal_of(const Json& changes, const std::string& name = "qwen3_untied") {
     try {
-      read_with(changes);
+      read_with(changes, name);
     } catch (const base::UserError& error) {
       return error.what();
     }
@@ -117,11 +119,11 @@ TEST_F(ModelConfigTest, ToleratesFieldsThatChangeNothing) {
 TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
   const std::vector<std::pair<Json, const char*>> faults = {
       {{{"hidden_act", "gelu"}}, "hidden_act = \"gelu\" is not supported, want \"silu\""},
-      {{{"attention_bias", true}}, "attention_bias = true"},
-      {{{"mlp_bias", true}}, "mlp_bias = true"},
+      {{{"attention_bias", 1}}, "attention_bias = 1, want true or false"},
+      {{{"mlp_bias", true}}, "mlp_bias = true has no effect on a Qwen3ForCausalLM"},
       {{{"attention_dropout", 0.1}}, "attention_dropout = 0.1"},
-      {{{"use_sliding_window", true}}, "use_sliding_window = true"},
-      {{{"layer_types", {"full_attention", "sliding_attention"}}}, "layer_types has \"sliding_attention\""},
+      {{{"layer_types", {"full_attention", "chunked_attention"}}}, "layer_types has \"chunked_attention\""},
+      {{{"layer_types", {"full_attention", "sliding_attention"}}}, "have no sliding window"},
       {{{"layer_types", {"full_attention"}}}, "layer_types = [\"full_attention\"], want a list of 2"},
       {{{"quantization_config", {{"bits", 4}}}}, "quantization_config is set"},
       {{{"auto_map", {{"AutoModel", "x.Y"}}}}, "auto_map is set"},
@@ -129,14 +131,17 @@ TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
       {{{"final_logit_softcapping", 30.0}}, "final_logit_softcapping is set"},
       {{{"is_causal", false}}, "is_causal = false"},
       {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor = 0.5"},
-      {{{"rope_scaling", {{"rope_type", "yarn"}, {"factor", 4.0}}}}, "rope_scaling] rope_type = \"yarn\""},
+      {{{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4.0}}}}, "rope_scaling] rope_type = \"longrope\""},
+      {{{"rope_scaling", {{"type", "su"}}}}, "rope_scaling] type = \"su\" is not supported, want one of: default, linear"},
+      {{{"rope_scaling", {{"type", "linear"}, {"rope_type", "yarn"}}}}, "rope_type = \"yarn\", but type says \"linear\""},
       {{{"rope_scaling", "linear"}}, "rope_scaling] not a JSON object"},
-      {{{"rope_parameters", {{"rope_type", "llama3"}, {"rope_theta", 1e6}}}},
-       "rope_parameters] rope_type = \"llama3\""},
+      {{{"rope_parameters", {{"rope_type", "default"}, {"factor", 2.0}}}}, "rope_parameters] factor = 2.0 is not supported"},
+      {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}}}}, "rope_scaling and rope_parameters contradict"},
+      {{{"original_max_position_embeddings", 32}}, "original_max_position_embeddings is set"},
       {{{"rope_parameters", {{"full_attention", {{"rope_theta", 1e6}}}}}}, "rope_parameters] full_attention"},
       {{{"rope_theta", 500.0}}, "rope_theta = 500, but rope_parameters says 1000000"},
-      {{{"architectures", {"LlamaForCausalLM"}}},
-       "architectures = [\"LlamaForCausalLM\"], want one of: Qwen3ForCausalLM"},
+      {{{"architectures", {"GemmaForCausalLM"}}},
+       "architectures = [\"GemmaForCausalLM\"], want one of: Qwen3ForCausalLM, Qwen2ForCausalLM, LlamaForCausalLM"},
       {{{"architectures", Json::array()}}, "architectures = []"},
       {{{"architectures", "-"}}, "architectures is missing, want one of: Qwen3ForCausalLM"},
       {{{"model_type", "qwen2"}}, "model_type = \"qwen2\", want 'qwen3'"},
@@ -144,6 +149,100 @@ TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
   for (const auto& [changes, message] : faults) {
     EXPECT_THAT(refusal_of(changes), testing::AllOf(HasSubstr(message), HasSubstr("config.json"))) << changes.dump();
   }
+}
+
+TEST_F(ModelConfigTest, RefusesScalingOfPositionsThatIsIncompleteOrOutOfRange) {
+  const std::vector<std::pair<Json, const char*>> faults = {
+      {{{"rope_type", "linear"}}, "factor is missing"},
+      {{{"rope_type", "linear"}, {"factor", 0.5}}, "factor = 0.5, want a number 1"},
+      {{{"rope_type", "linear"}, {"factor", 2.0}, {"beta_fast", 3}}, "beta_fast = 3 is not supported for rope_type \"linear\""},
+      {{{"rope_type", "dynamic"}, {"factor", "2"}}, "factor = \"2\""},
+      {{{"rope_type", "yarn"}}, "factor is missing"},
+      {{{"rope_type", "yarn"}, {"factor", 2.0}, {"truncate", 0}}, "truncate = 0, want true or false"},
+      {{{"rope_type", "yarn"}, {"factor", 2.0}, {"finetuned", true}}, "finetuned = true is not supported"},
+      {{{"rope_type", "llama3"}, {"factor", 8.0}, {"high_freq_factor", 4.0}}, "low_freq_factor is missing"},
+      {{{"rope_type", "llama3"}, {"factor", 8.0}, {"low_freq_factor", 4.0}, {"high_freq_factor", 4.0}},
+       "high_freq_factor = 4, want more than low_freq_factor = 4"},
+  };
+  for (const auto& [block, message] : faults) {
+    EXPECT_THAT(refusal_of({{"rope_parameters", block}}), testing::AllOf(HasSubstr("rope_parameters]"), HasSubstr(message)));
+    EXPECT_THAT(refusal_of({{"rope_parameters", "-"}, {"rope_scaling", block}}),
+                testing::AllOf(HasSubstr("rope_scaling]"), HasSubstr(message)));
+  }
+}
+
+TEST_F(ModelConfigTest, ReadsScalingOfPositionsInBothSpellings) {
+  const Json block = {{"rope_type", "yarn"}, {"factor", 4.0}, {"original_max_position_embeddings", 16}};
+  const ModelConfig newer = read_with({{"rope_parameters", block}});
+  const ModelConfig older = read_with({{"rope_parameters", "-"}, {"rope_scaling", block}, {"rope_theta", 10000.0}});
+  Json oldest_block = block;
+  oldest_block.erase("rope_type");
+  oldest_block["type"] = "yarn";
+  const ModelConfig oldest = read_with({{"rope_parameters", "-"}, {"rope_scaling", oldest_block}, {"rope_theta", 10000.0}});
+  for (const ModelConfig& config : {newer, older, oldest}) {
+    EXPECT_EQ(config.rope_scaling.type, RopeType::kYarn);
+    EXPECT_EQ(config.rope_scaling.factor, 4.0);
+    EXPECT_EQ(config.rope_scaling.original_max_position_embeddings, 16.0);
+    EXPECT_NEAR(config.rope_scaling.attention_factor, 0.1 * std::log(4.0) + 1, 1e-15);
+    EXPECT_EQ(config.rope_theta, 10000.0);
+  }
+  Json by_length = block;
+  by_length["factor"] = nullptr;
+  EXPECT_EQ(read_with({{"rope_parameters", by_length}}).rope_scaling.factor, 64.0 / 16);
+}
+
+TEST_F(ModelConfigTest, FillsInEachFamilysOwnDefaults) {
+  const Json gone = {{"head_dim", "-"}, {"eos_token_id", "-"}, {"rms_norm_eps", "-"}};
+  const auto without = [&](const char* family) {
+    Json json = base::read_json_file(golden(std::string("families/") + family) / "config.json");
+    for (const auto& [key, value] : gone.items()) json.erase(key);
+    base::write_file(folder_ / "config.json", json.dump());
+    return read_model_config(folder_);
+  };
+  const ModelConfig llama = without("llama"), olmo = without("olmo2"), qwen = without("qwen2");
+  EXPECT_EQ(llama.head_dim, 4);
+  EXPECT_THAT(llama.eos_token_ids, ElementsAre(2));
+  EXPECT_EQ(llama.rms_norm_eps, 1e-6);
+  EXPECT_EQ(olmo.rms_norm_eps, 1e-5);
+  EXPECT_THAT(olmo.eos_token_ids, IsEmpty()) << "the default of 50279 is beyond this vocabulary";
+  EXPECT_THAT(qwen.eos_token_ids, IsEmpty());
+  EXPECT_TRUE(qwen.query_key_value_bias);
+  EXPECT_FALSE(qwen.output_bias);
+  EXPECT_EQ(read_with({{"num_key_value_heads", "-"}, {"num_attention_heads", 8}}, "families/mistral").num_key_value_heads, 8);
+  EXPECT_EQ(read_with({{"num_key_value_heads", "-"}}, "families/llama").num_key_value_heads, 4);
+  EXPECT_THAT(refusal_of({{"num_key_value_heads", "-"}}), HasSubstr("want a multiple of num_key_value_heads = 32"));
+  EXPECT_THAT(refusal_of({{"head_dim", "-"}, {"hidden_size", 18}}, "families/llama"),
+              HasSubstr("hidden_size = 18, want a multiple of num_attention_heads = 4 where head_dim is not given"));
+}
+
+TEST_F(ModelConfigTest, KnowsWhichLayersHaveASlidingWindow) {
+  const auto windows = [&](const Json& changes, const std::string& name) { return read_with(changes, name).layer_windows; };
+  const std::string qwen = "families/qwen2", mistral = "families/mistral";
+  EXPECT_THAT(windows({{"layer_types", "-"}}, qwen), IsEmpty());
+  const Json on = {{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", 5}, {"max_window_layers", 1}};
+  EXPECT_THAT(windows(on, qwen), ElementsAre(0, 5));
+  EXPECT_THAT(windows({{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", "-"}, {"max_window_layers", 0}}, qwen),
+              ElementsAre(4096, 4096));
+  EXPECT_THAT(windows({{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", 5}}, qwen), IsEmpty())
+      << "max_window_layers is 28 by default";
+  EXPECT_THAT(windows({{"use_sliding_window", true}, {"sliding_window", 5}, {"layer_types", {"sliding_attention", "full_attention"}}}, qwen),
+              ElementsAre(5, 0));
+  EXPECT_THAT(windows({{"sliding_window", nullptr}}, mistral), IsEmpty());
+  EXPECT_THAT(windows({{"sliding_window", "-"}}, mistral), ElementsAre(4096, 4096));
+  EXPECT_THAT(windows({{"sliding_window", 9}}, mistral), ElementsAre(9, 9));
+  EXPECT_THAT(refusal_of({{"sliding_window", 0}}, mistral), HasSubstr("sliding_window = 0"));
+  EXPECT_THAT(refusal_of({{"use_sliding_window", false}}, mistral), HasSubstr("use_sliding_window = false has no effect"));
+  EXPECT_THAT(refusal_of({{"sliding_window", 9}}, "families/llama"), HasSubstr("sliding_window = 9 has no effect"));
+  EXPECT_THAT(refusal_of({{"sliding_window", 9}, {"layer_types", {"full_attention", "sliding_attention"}}}, mistral),
+              HasSubstr("all have a sliding window"));
+}
+
+TEST_F(ModelConfigTest, RefusesBiasesThatAFamilyDoesNotHave) {
+  EXPECT_TRUE(read_with({{"attention_bias", true}}).output_bias);
+  EXPECT_THAT(refusal_of({{"attention_bias", false}}, "families/qwen2"),
+              HasSubstr("attention_bias = false has no effect on a Qwen2ForCausalLM, want true or no such field"));
+  EXPECT_THAT(refusal_of({{"attention_bias", true}}, "families/mistral"), HasSubstr("attention_bias = true has no effect"));
+  EXPECT_THAT(refusal_of({{"mlp_bias", true}}, "families/olmo2"), HasSubstr("mlp_bias = true has no effect"));
 }
 
 TEST_F(ModelConfigTest, RefusesMissingAndOutOfRangeFieldsByName) {
@@ -193,15 +292,23 @@ TEST_F(ModelConfigTest, NamesAMissingOrBrokenFile) {
 }
 
 TEST_F(ModelConfigTest, ReadsBackWhatItWrote) {
-  for (const std::vector<std::int32_t>& eos : {std::vector<std::int32_t>{}, {5}, {0, 7}}) {
-    ModelConfig config = read_model_config(golden("qwen3_tied"));
-    config.eos_token_ids = eos;
-    base::write_file(folder_ / "config.json", config_json(config).dump());
-    base::write_file(folder_ / "generation_config.json", generation_config_json(config).dump());
-    const ModelConfig again = read_model_config(folder_);
-    EXPECT_EQ(config_json(again), config_json(config));
-    EXPECT_EQ(again.eos_token_ids, eos);
-    EXPECT_EQ(again.rms_norm_eps, config.rms_norm_eps);
+  std::vector<fs::path> folders = {golden("qwen3_tied")};
+  for (const auto& entry : fs::directory_iterator(golden("families"))) folders.push_back(entry.path());
+  for (const fs::path& folder : folders) {
+    for (const std::vector<std::int32_t>& eos : {std::vector<std::int32_t>{}, {5}, {0, 7}}) {
+      ModelConfig config = read_model_config(folder);
+      config.eos_token_ids = eos;
+      base::write_file(folder_ / "config.json", config_json(config).dump());
+      base::write_file(folder_ / "generation_config.json", generation_config_json(config).dump());
+      const ModelConfig again = read_model_config(folder_);
+      EXPECT_EQ(config_json(again), config_json(config));
+      EXPECT_EQ(again.eos_token_ids, eos);
+      EXPECT_EQ(again.rms_norm_eps, config.rms_norm_eps);
+      EXPECT_EQ(again.rope_scaling, config.rope_scaling);
+      EXPECT_EQ(again.layer_windows, config.layer_windows);
+      EXPECT_EQ(again.query_key_value_bias, config.query_key_value_bias);
+      EXPECT_EQ(again.mlp_bias, config.mlp_bias);
+    }
   }
 }
 

@@ -18,23 +18,39 @@ struct Decoder::Slot {
 
 std::vector<Decoder::Slot> Decoder::slots() {
   const std::int64_t d = config_.hidden_size, f = config_.intermediate_size, w = config_.head_dim;
+  const std::int64_t queries = shape_.query_width(), keys = shape_.key_width();
+  const Family& family = config_.family();
   std::vector<Slot> all;
   all.push_back({&embedding_, {{"model.embed_tokens.weight", {config_.vocab_size, d}}}});
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     LayerWeights& layer = layers_[i];
     const std::string prefix = fmt::format("model.layers.{}.", i);
-    all.push_back({&layer.input_norm, {{prefix + "input_layernorm.weight", {d}}}});
-    all.push_back({&layer.qkv,
-                   {{prefix + "self_attn.q_proj.weight", {shape_.query_width(), d}},
-                    {prefix + "self_attn.k_proj.weight", {shape_.key_width(), d}},
-                    {prefix + "self_attn.v_proj.weight", {shape_.key_width(), d}}}});
-    all.push_back({&layer.query_norm, {{prefix + "self_attn.q_norm.weight", {w}}}});
-    all.push_back({&layer.key_norm, {{prefix + "self_attn.k_norm.weight", {w}}}});
-    all.push_back({&layer.output, {{prefix + "self_attn.o_proj.weight", {d, shape_.query_width()}}}});
-    all.push_back({&layer.mlp_norm, {{prefix + "post_attention_layernorm.weight", {d}}}});
-    all.push_back({&layer.gate_up,
-                   {{prefix + "mlp.gate_proj.weight", {f, d}}, {prefix + "mlp.up_proj.weight", {f, d}}}});
-    all.push_back({&layer.down, {{prefix + "mlp.down_proj.weight", {d, f}}}});
+    const auto add = [&](at::Tensor& leaf, const std::vector<std::pair<const char*, std::vector<std::int64_t>>>& parts) {
+      all.push_back({&leaf, {}});
+      for (const auto& [name, shape] : parts) all.back().parts.emplace_back(prefix + name, shape);
+    };
+    if (!family.norms_after) add(layer.input_norm, {{"input_layernorm.weight", {d}}});
+    add(layer.qkv, {{"self_attn.q_proj.weight", {queries, d}},
+                    {"self_attn.k_proj.weight", {keys, d}},
+                    {"self_attn.v_proj.weight", {keys, d}}});
+    if (config_.query_key_value_bias) {
+      add(layer.qkv_bias,
+          {{"self_attn.q_proj.bias", {queries}}, {"self_attn.k_proj.bias", {keys}}, {"self_attn.v_proj.bias", {keys}}});
+    }
+    if (head_norm_ != HeadNorm::kNone) {
+      const bool whole = head_norm_ == HeadNorm::kWholeProjection;
+      add(layer.query_norm, {{"self_attn.q_norm.weight", {whole ? queries : w}}});
+      add(layer.key_norm, {{"self_attn.k_norm.weight", {whole ? keys : w}}});
+    }
+    add(layer.output, {{"self_attn.o_proj.weight", {d, queries}}});
+    if (config_.output_bias) add(layer.output_bias, {{"self_attn.o_proj.bias", {d}}});
+    // The same name stands for a norm after the attention in one family and before the MLP in the others.
+    add(family.norms_after ? layer.attention_norm : layer.mlp_norm, {{"post_attention_layernorm.weight", {d}}});
+    add(layer.gate_up, {{"mlp.gate_proj.weight", {f, d}}, {"mlp.up_proj.weight", {f, d}}});
+    if (config_.mlp_bias) add(layer.gate_up_bias, {{"mlp.gate_proj.bias", {f}}, {"mlp.up_proj.bias", {f}}});
+    add(layer.down, {{"mlp.down_proj.weight", {d, f}}});
+    if (config_.mlp_bias) add(layer.down_bias, {{"mlp.down_proj.bias", {d}}});
+    if (family.norms_after) add(layer.mlp_out_norm, {{"post_feedforward_layernorm.weight", {d}}});
   }
   all.push_back({&final_norm_, {{"model.norm.weight", {d}}}});
   if (!config_.tie_word_embeddings) all.push_back({&head_, {{"lm_head.weight", {config_.vocab_size, d}}}});
@@ -54,6 +70,7 @@ std::int64_t numel(const std::vector<std::int64_t>& shape) {
 Decoder::Decoder(ModelConfig config, at::ScalarType dtype)
     : config_(std::move(config)),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
+      head_norm_(config_.family().head_norm),
       layers_(static_cast<std::size_t>(config_.num_hidden_layers)) {
   std::int64_t total = 0;
   for (const Slot& slot : slots()) {
@@ -84,10 +101,16 @@ at::Tensor& Decoder::gradients() {
 }
 
 const RotaryTable& Decoder::rotary(std::int64_t positions) {
+  if (config_.rope_scaling.type == RopeType::kDynamic && positions > config_.max_position_embeddings) {
+    // Beyond this length every frequency, those of earlier tokens too, would depend on how long the sequence becomes: what
+    // a token was sampled with could not be what it is trained with.
+    base::user_error("model", "a sequence of {} tokens, want at most {} (max_position_embeddings) with rope_scaling \"dynamic\"",
+                     positions, config_.max_position_embeddings);
+  }
   if (!rotary_.cosine.defined() || rotary_.cosine.size(0) < positions) {
     std::int64_t size = 256;
     while (size < positions) size *= 2;
-    rotary_ = rotary_table(size, config_.head_dim, config_.rope_theta, weights_.scalar_type());
+    rotary_ = rotary_table(size, config_, weights_.scalar_type());
   }
   return rotary_;
 }
@@ -96,16 +119,26 @@ at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit)
   const at::Tensor ids = at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong);
   const std::int64_t last = *std::max_element(batch.positions.begin(), batch.positions.end());
   const RotaryTable& table = rotary(last + 1);
+  const double epsilon = config_.rms_norm_eps;
+  const auto normed = [&](const at::Tensor& rows, const at::Tensor& weight) {
+    return weight.defined() ? rms_norm(rows, weight, epsilon) : rows;
+  };
+  /// x plus a projection of `rows`, which some families norm before they add it.
+  const auto add = [&](const at::Tensor& x, const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias,
+                       const at::Tensor& norm) {
+    if (!norm.defined()) return add_linear_map(x, rows, weight, bias);
+    return at::add(x, rms_norm(linear_map(rows, weight, bias), norm, epsilon));
+  };
   at::Tensor x = at::embedding(embedding_, ids);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     const LayerWeights& layer = layers_[i];
-    const at::Tensor qkv = linear_map(rms_norm(x, layer.input_norm, config_.rms_norm_eps), layer.qkv);
-    const at::Tensor prepared =
-        prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, table, shape_, config_.rms_norm_eps);
+    const at::Tensor qkv = linear_map(normed(x, layer.input_norm), layer.qkv, layer.qkv_bias);
+    const at::Tensor prepared = prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, table, shape_, head_norm_, epsilon);
     if (visit) visit(i, prepared);
-    x = add_linear_map(x, attention(prepared, batch, shape_), layer.output);
-    const at::Tensor gate_up = linear_map(rms_norm(x, layer.mlp_norm, config_.rms_norm_eps), layer.gate_up);
-    x = add_linear_map(x, swiglu(gate_up), layer.down);
+    const at::Tensor attended = attention(prepared, batch, shape_, config_.window(i));
+    x = add(x, attended, layer.output, layer.output_bias, layer.attention_norm);
+    const at::Tensor gate_up = linear_map(normed(x, layer.mlp_norm), layer.gate_up, layer.gate_up_bias);
+    x = add(x, swiglu(gate_up), layer.down, layer.down_bias, layer.mlp_out_norm);
   }
   return x;
 }
@@ -144,8 +177,8 @@ std::vector<Decoder::NamedWindow> Decoder::named_gradients() { return windows(gr
 
 void Decoder::initialize(std::uint64_t seed) {
   for (const NamedWindow& entry : named_weights()) {
-    if (entry.window.dim() == 1) {  // norms start as the identity
-      entry.window.fill_(1.0);
+    if (entry.window.dim() == 1) {  // norms start as the identity, biases at nothing
+      entry.window.fill_(entry.name.ends_with(".bias") ? 0.0 : 1.0);
       continue;
     }
     base::Random random{seed, base::hash_text(entry.name)};

@@ -1,5 +1,5 @@
-// The decoder (Qwen3: pre-norm, grouped queries with q/k norms, rotary positions, gated MLP): its weights, and its forward
-// pass over packed rows.
+// The decoder (grouped queries, rotary positions, gated MLP; engine/families.h says what varies): its weights, and its
+// forward pass over packed rows.
 #pragma once
 
 #include <filesystem>
@@ -13,15 +13,22 @@
 
 namespace whet::engine {
 
+/// A tensor that the family lacks is undefined.
 struct LayerWeights {
-  at::Tensor input_norm;   // [D]
-  at::Tensor qkv;          // [(Hq + 2 Hk) W, D]: q_proj, k_proj and v_proj as one product
-  at::Tensor query_norm;   // [W]
-  at::Tensor key_norm;     // [W]
-  at::Tensor output;       // [D, Hq W]
-  at::Tensor mlp_norm;     // [D]
-  at::Tensor gate_up;      // [2 F, D]: gate_proj and up_proj as one product
-  at::Tensor down;         // [D, F]
+  at::Tensor input_norm;      // [D]
+  at::Tensor qkv;             // [(Hq + 2 Hk) W, D]: q_proj, k_proj and v_proj as one product
+  at::Tensor qkv_bias;        // [(Hq + 2 Hk) W]
+  at::Tensor query_norm;      // [W], or [Hq W] over the whole projection
+  at::Tensor key_norm;        // [W], or [Hk W]
+  at::Tensor output;          // [D, Hq W]
+  at::Tensor output_bias;     // [D]
+  at::Tensor attention_norm;  // [D]: after the attention, before the residual sum
+  at::Tensor mlp_norm;        // [D]
+  at::Tensor gate_up;         // [2 F, D]: gate_proj and up_proj as one product
+  at::Tensor gate_up_bias;    // [2 F]
+  at::Tensor down;            // [D, F]
+  at::Tensor down_bias;       // [D]
+  at::Tensor mlp_out_norm;    // [D]: after the MLP, before the residual sum
 };
 
 class Decoder {
@@ -44,7 +51,8 @@ class Decoder {
   /// Sees each layer's prepared queries, keys and values: how a rollout fills its cache.
   using LayerVisitor = std::function<void(std::size_t layer, const at::Tensor& prepared)>;
 
-  /// Hidden states after the last layer, before the final norm. [N, D]
+  /// Hidden states after the last layer, before the final norm. [N, D]. UserError for positions that the model's rotary
+  /// scaling does not reach.
   at::Tensor forward(const PackedBatch& batch, const LayerVisitor& visit = {});
   /// Final-normed hidden states of the batch's head rows. [H, D]
   at::Tensor head_states(const at::Tensor& hidden, const PackedBatch& batch) const;
@@ -55,6 +63,7 @@ class Decoder {
 
   /// Cosines and sines for at least `positions` positions.
   const RotaryTable& rotary(std::int64_t positions);
+  HeadNorm head_norm() const { return head_norm_; }
 
   void load(const std::filesystem::path& folder);
   void initialize(std::uint64_t seed);
@@ -75,6 +84,7 @@ class Decoder {
 
   ModelConfig config_;
   kernels::HeadShape shape_;
+  HeadNorm head_norm_;
   at::Tensor weights_;    // [P]
   at::Tensor gradients_;  // [P], made at first use
   at::Tensor embedding_, final_norm_, head_;

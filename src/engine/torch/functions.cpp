@@ -1,6 +1,7 @@
 #include "engine/torch/functions.h"
 
 #include <cmath>
+#include <optional>
 
 #include "engine/torch/functions_common.h"
 
@@ -19,37 +20,52 @@ kernels::HeadShape kept_shape(AutogradContext* context) {
   return {numbers[0], numbers[1], numbers[2]};
 }
 
-/// {dx, dW} of x W^T.
-variable_list linear_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight) {
+/// A weight that a family may lack. Autograd takes no undefined tensor among a function's inputs.
+using MaybeTensor = std::optional<at::Tensor>;
+MaybeTensor maybe(const at::Tensor& tensor) { return tensor.defined() ? MaybeTensor(tensor) : std::nullopt; }
+
+/// {dx, dW, d bias} of x W^T + bias.
+variable_list linear_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, bool has_bias) {
   at::Tensor dx = at::empty_like(x);
   at::Tensor d_weight = at::zeros_like(weight);
+  at::Tensor d_bias;
   times_plain(dy, weight, dx);
   add_transposed_times(dy, x, d_weight);
-  return {dx, d_weight};
+  if (has_bias) {
+    d_bias = at::zeros({weight.size(0)}, weight.options());
+    by_type(dy, [&](auto zero) {
+      using T = decltype(zero);
+      kernels::sum_rows(dy.const_data_ptr<T>(), d_bias.data_ptr<T>(), dy.size(0), dy.size(1));
+    });
+  }
+  return {dx, d_weight, d_bias};
 }
 
 struct Linear : Function<Linear> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const MaybeTensor& bias) {
     context->save_for_backward({x, weight});
-    return times_transposed(x, weight);
+    context->saved_data["has_bias"] = bias.has_value();
+    return times_transposed(x, weight, {}, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
-    return linear_backward(gradients[0].contiguous(), saved[0], saved[1]);
+    return linear_backward(gradients[0].contiguous(), saved[0], saved[1], context->saved_data["has_bias"].toBool());
   }
 };
 
 struct LinearAdd : Function<LinearAdd> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
+                            const MaybeTensor& bias) {
     context->save_for_backward({x, weight});
-    return times_transposed(x, weight, residual);
+    context->saved_data["has_bias"] = bias.has_value();
+    return times_transposed(x, weight, residual, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
     const at::Tensor dy = gradients[0].contiguous();
-    variable_list result = linear_backward(dy, saved[0], saved[1]);
+    variable_list result = linear_backward(dy, saved[0], saved[1], context->saved_data["has_bias"].toBool());
     result.insert(result.begin(), dy);
     return result;
   }
@@ -107,19 +123,27 @@ struct SwiGlu : Function<SwiGlu> {
   }
 };
 
+/// nullptr for a weight that a family lacks.
+template <class T>
+const T* pointer(const at::Tensor& tensor) {
+  return tensor.defined() ? tensor.const_data_ptr<T>() : nullptr;
+}
+
 struct PrepareHeads : Function<PrepareHeads> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv, const at::Tensor& query_weight,
-                            const at::Tensor& key_weight, const at::Tensor& cosine, const at::Tensor& sine,
-                            const PackedBatch& batch, kernels::HeadShape shape, double epsilon) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv, const MaybeTensor& maybe_query_weight,
+                            const MaybeTensor& maybe_key_weight, const at::Tensor& cosine, const at::Tensor& sine,
+                            const PackedBatch& batch, kernels::HeadShape shape, HeadNorm norm, double epsilon) {
+    const at::Tensor query_weight = maybe_query_weight.value_or(at::Tensor()), key_weight = maybe_key_weight.value_or(at::Tensor());
     at::Tensor prepared = at::empty_like(qkv);
     at::Tensor inverse_rms = at::empty({qkv.size(0), shape.query_heads + shape.key_heads}, qkv.options());
     by_type(qkv, [&](auto zero) {
       using T = decltype(zero);
-      kernels::prepare_heads(qkv.const_data_ptr<T>(), prepared.data_ptr<T>(), query_weight.const_data_ptr<T>(),
-                             key_weight.const_data_ptr<T>(), inverse_rms.data_ptr<T>(), batch.positions.data(),
-                             cosine.const_data_ptr<T>(), sine.const_data_ptr<T>(), qkv.size(0), shape, epsilon);
+      kernels::prepare_heads(qkv.const_data_ptr<T>(), prepared.data_ptr<T>(), pointer<T>(query_weight), pointer<T>(key_weight),
+                             inverse_rms.data_ptr<T>(), batch.positions.data(), cosine.const_data_ptr<T>(),
+                             sine.const_data_ptr<T>(), qkv.size(0), shape, norm, epsilon);
     });
     context->save_for_backward({qkv, query_weight, key_weight, inverse_rms, cosine, sine});
+    context->saved_data["norm"] = static_cast<std::int64_t>(norm);
     keep_batch(context, batch);
     keep_shape(context, shape);
     return prepared;
@@ -127,33 +151,39 @@ struct PrepareHeads : Function<PrepareHeads> {
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
     const auto saved = context->get_saved_variables();
+    const auto norm = static_cast<HeadNorm>(context->saved_data["norm"].toInt());
     const at::Tensor d_prepared = gradients[0].contiguous();
     at::Tensor d_qkv = at::empty_like(saved[0]);
-    at::Tensor d_query_weight = at::zeros_like(saved[1]);
-    at::Tensor d_key_weight = at::zeros_like(saved[2]);
+    at::Tensor d_query_weight, d_key_weight;
+    if (norm != HeadNorm::kNone) {
+      d_query_weight = at::zeros_like(saved[1]);
+      d_key_weight = at::zeros_like(saved[2]);
+    }
     by_type(d_qkv, [&](auto zero) {
       using T = decltype(zero);
-      kernels::prepare_heads_backward(
-          d_prepared.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), saved[1].const_data_ptr<T>(),
-          saved[2].const_data_ptr<T>(), saved[3].const_data_ptr<T>(), kept_batch(context).positions.data(),
-          saved[4].const_data_ptr<T>(), saved[5].const_data_ptr<T>(), d_qkv.data_ptr<T>(), d_query_weight.data_ptr<T>(),
-          d_key_weight.data_ptr<T>(), d_qkv.size(0), kept_shape(context));
+      const auto target = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<T>() : nullptr; };
+      kernels::prepare_heads_backward(d_prepared.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), pointer<T>(saved[1]),
+                                      pointer<T>(saved[2]), saved[3].const_data_ptr<T>(),
+                                      kept_batch(context).positions.data(), saved[4].const_data_ptr<T>(),
+                                      saved[5].const_data_ptr<T>(), d_qkv.data_ptr<T>(), target(d_query_weight),
+                                      target(d_key_weight), d_qkv.size(0), kept_shape(context), norm);
     });
     const at::Tensor none;
-    return {d_qkv, d_query_weight, d_key_weight, none, none, none, none, none};
+    return {d_qkv, d_query_weight, d_key_weight, none, none, none, none, none, none};
   }
 };
 
 struct Attention : Function<Attention> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& prepared, const PackedBatch& batch,
-                            kernels::HeadShape shape) {
+                            kernels::HeadShape shape, std::int64_t window) {
     at::Tensor out = at::empty({prepared.size(0), shape.query_width()}, prepared.options());
     at::Tensor log_sum = at::empty({prepared.size(0), shape.query_heads}, prepared.options());
     by_type(prepared, [&](auto zero) {
       using T = decltype(zero);
-      kernels::attention(prepared.const_data_ptr<T>(), out.data_ptr<T>(), log_sum.data_ptr<T>(), batch, shape);
+      kernels::attention(prepared.const_data_ptr<T>(), out.data_ptr<T>(), log_sum.data_ptr<T>(), batch, shape, window);
     });
     context->save_for_backward({prepared, out, log_sum});
+    context->saved_data["window"] = window;
     keep_batch(context, batch);
     keep_shape(context, shape);
     return out;
@@ -167,36 +197,31 @@ struct Attention : Function<Attention> {
       using T = decltype(zero);
       kernels::attention_backward(d_out.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), saved[1].const_data_ptr<T>(),
                                   saved[2].const_data_ptr<T>(), d_prepared.data_ptr<T>(), kept_batch(context),
-                                  kept_shape(context));
+                                  kept_shape(context), context->saved_data["window"].toInt());
     });
-    return {d_prepared, at::Tensor(), at::Tensor()};
+    return {d_prepared, at::Tensor(), at::Tensor(), at::Tensor()};
   }
 };
 
 }  // namespace
 
-RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double theta, at::ScalarType dtype) {
-  const auto options = at::TensorOptions().dtype(at::kFloat);
-  const at::Tensor exponents = at::arange(0, head_width, 2, options) / static_cast<double>(head_width);
-  const at::Tensor frequencies = at::reciprocal(at::pow(theta, exponents));
-  const at::Tensor angles = at::arange(0, positions, options).unsqueeze(1) * frequencies.unsqueeze(0);
-  return {at::cos(angles).to(dtype).contiguous(), at::sin(angles).to(dtype).contiguous()};
+at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return Linear::apply(x, weight, maybe(bias));
 }
-
-at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight) { return Linear::apply(x, weight); }
-at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight) {
-  return LinearAdd::apply(residual, x, weight);
+at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+  return LinearAdd::apply(residual, x, weight, maybe(bias));
 }
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   return RmsNorm::apply(x, weight, epsilon);
 }
 at::Tensor swiglu(const at::Tensor& gate_up) { return SwiGlu::apply(gate_up); }
 at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
-                         const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, double epsilon) {
-  return PrepareHeads::apply(qkv, query_weight, key_weight, rotary.cosine, rotary.sine, batch, shape, epsilon);
+                         const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
+                         double epsilon) {
+  return PrepareHeads::apply(qkv, maybe(query_weight), maybe(key_weight), rotary.cosine, rotary.sine, batch, shape, norm, epsilon);
 }
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape) {
-  return Attention::apply(prepared, batch, shape);
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window) {
+  return Attention::apply(prepared, batch, shape, window);
 }
 
 }  // namespace whet::engine

@@ -2,23 +2,16 @@
 #pragma once
 
 #include "engine/torch/kernels.h"
+#include "engine/torch/rotary.h"
 #include "engine/torch/torch.h"
 
 namespace whet::engine {
 
-/// Cosines and sines of rotary positions, [positions, head width / 2], computed in float32 as transformers does: real models
-/// were trained with these tables, rounding included.
-struct RotaryTable {
-  at::Tensor cosine;
-  at::Tensor sine;
-};
-
-RotaryTable rotary_table(std::int64_t positions, std::int64_t head_width, double theta, at::ScalarType dtype);
-
-/// x W^T. x: [N, D], weight: [F, D] -> [N, F].
-at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight);
-/// residual + x W^T. residual: [N, F].
-at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight);
+/// x W^T + bias. x: [N, D], weight: [F, D], bias: [F] or undefined for none -> [N, F].
+at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias = {});
+/// residual + x W^T + bias. residual: [N, F].
+at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
+                          const at::Tensor& bias = {});
 
 /// y = weight * x / rms(x). x: [N, D], weight: [D].
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
@@ -26,12 +19,15 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 /// silu(gate) * up of rows [gate | up]. gate_up: [N, 2 F] -> [N, F].
 at::Tensor swiglu(const at::Tensor& gate_up);
 
-/// Queries and keys normalised per head and turned by position; values as they are. qkv: [N, (Hq + 2 Hk) W].
+/// Queries and keys normalised as `norm` says and turned by position; values as they are. qkv: [N, (Hq + 2 Hk) W]; the
+/// weights: [W] each for each head by itself, [Hq W] and [Hk W] for the whole projection, undefined without a norm.
 at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
-                         const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, double epsilon);
+                         const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
+                         double epsilon);
 
-/// prepared: [N, (Hq + 2 Hk) W] -> [N, Hq W]. `batch` must outlive the backward pass.
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape);
+/// prepared: [N, (Hq + 2 Hk) W] -> [N, Hq W]; queries see the newest `window` tokens (0: all). `batch` must outlive the
+/// backward pass.
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window = 0);
 
 /// Where a weight's gradient is added to; undefined: handed back to autograd, which needs memory for one more of it.
 struct HeadGradient {

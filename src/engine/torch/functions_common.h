@@ -27,12 +27,27 @@ inline const PackedBatch& kept_batch(torch::autograd::AutogradContext* context) 
 
 // The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
 
-/// x W^T (+ add, where defined).
-inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& add = {}) {
-  if (x.scalar_type() == at::kDouble) return add.defined() ? at::addmm(add, x, weight.t()) : at::mm(x, weight.t());
+/// x W^T + residual + bias, the last two where defined. Float adds what it can while the product's sums are in registers.
+inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
+                                   const at::Tensor& bias = {}) {
+  if (x.scalar_type() == at::kDouble) {
+    at::Tensor y = at::mm(x, weight.t());
+    if (residual.defined()) y.add_(residual);
+    if (bias.defined()) y.add_(bias);
+    return y;
+  }
   at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  kernels::Addend add;
+  if (residual.defined()) {
+    add = {residual.const_data_ptr<float>()};
+  } else if (bias.defined()) {
+    add = {bias.const_data_ptr<float>(), /*one_row=*/true};
+  }
   kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
-                              add.defined() ? add.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
+                              add, y.data_ptr<float>());
+  if (residual.defined() && bias.defined()) {
+    kernels::add_row(y.data_ptr<float>(), bias.const_data_ptr<float>(), y.size(0), y.size(1));
+  }
   return y;
 }
 

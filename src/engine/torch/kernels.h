@@ -39,25 +39,35 @@ struct HeadShape {
   std::int64_t key_width() const { return key_heads * width; }
 };
 
-/// Normalises each query and key head, then turns it by its position; values are copied. In and out: rows of
-/// [queries | keys | values], [rows, qkv_width]. cosine, sine: [positions, width / 2]. inverse_rms: [rows, query_heads + key_heads].
+/// Normalises queries and keys as `norm` says, then turns each head by its position; values are copied. In and out: rows of
+/// [queries | keys | values], [rows, qkv_width]. query_weight, key_weight: [width] for each head by itself, [query_width] and
+/// [key_width] for the whole projection, null without a norm. cosine, sine: [positions, width / 2].
+/// inverse_rms: [rows, query_heads + key_heads], kept for the way back (the whole projection uses the first of each kind).
 template <class T>
 void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* key_weight, T* inverse_rms,
                    const std::int64_t* positions, const T* cosine, const T* sine, std::int64_t rows, HeadShape shape,
-                   double epsilon);
+                   HeadNorm norm, double epsilon);
 /// d_qkv (written) from d_prepared; the weights' gradients are added to.
 template <class T>
 void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_weight, const T* key_weight,
                             const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
-                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape);
+                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm);
 
-/// Attention of packed rows: each segment's queries see the segment's prefix and, causally, the segment itself.
+/// y[r] += row for each row. y: [rows, width].
+template <class T>
+void add_row(T* y, const T* row, std::int64_t rows, std::int64_t width);
+/// sums[i] += sum over r of x[r][i], in an order that does not depend on threads.
+template <class T>
+void sum_rows(const T* x, T* sums, std::int64_t rows, std::int64_t width);
+
+/// Attention of packed rows: each segment's queries see the segment's prefix and, causally, the segment itself; with a
+/// window, only the newest `window` of these, their own token included (0: all).
 /// prepared: [rows, qkv_width]; out: [rows, query_width]; log_sum: [rows, query_heads], kept for the way back.
 template <class T>
-void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, HeadShape shape);
+void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, HeadShape shape, std::int64_t window);
 template <class T>
 void attention_backward(const T* d_out, const T* prepared, const T* out, const T* log_sum, T* d_prepared,
-                        const PackedBatch& batch, HeadShape shape);
+                        const PackedBatch& batch, HeadShape shape, std::int64_t window);
 
 /// What a row of logits says of its distribution at a temperature; the last three only where they were asked for.
 template <class T>
@@ -88,8 +98,10 @@ struct CachedKeys {
   std::int64_t length = 0;               ///< rows that are filled before this call
 };
 
-/// Stores each sequence's new key and value, then attends. prepared: [sequences, qkv_width], out: [sequences, query_width].
-void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape);
+/// Stores each sequence's new key and value, then attends to the newest `window` tokens (0: all).
+/// prepared: [sequences, qkv_width], out: [sequences, query_width].
+void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape,
+                      std::int64_t window);
 
 /// What one distribution says, at a temperature, before top-p and top-k.
 struct TokenStatistics {

@@ -91,7 +91,10 @@ struct Job {
   HeadShape shape;
   SegmentGroup group;
   std::int64_t key_head;
+  std::int64_t window;  ///< 0: none
 
+  /// First key that the query at this position of its sequence sees.
+  std::int64_t first_seen(std::int64_t position) const { return window > 0 ? std::max<std::int64_t>(0, position + 1 - window) : 0; }
   std::int64_t key_column() const { return (shape.query_heads + key_head) * shape.width; }
   std::int64_t value_column() const { return (shape.query_heads + shape.key_heads + key_head) * shape.width; }
   std::int64_t queries_per_key() const { return shape.query_heads / shape.key_heads; }
@@ -140,28 +143,31 @@ WHET_INLINE void forward_job(const Job<T>& job, Laid<T>& laid, T* out, T* log_su
         const std::int64_t count = std::min(kQueries, segment.length - q);
         const std::int64_t row = segment.begin + q;
         const std::int64_t seen = segment.prefix_length + q + count;  // by the last query of the block
+        const std::int64_t from = job.first_seen(segment.prefix_length + q) / kTile * kTile;  // products begin at a tile
         load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width, scale,
                   laid.query.data(), laid.width);
-        tile_product(laid.query.data(), laid.width, laid.keys_transposed.data(), laid.capacity, laid.scores.data(),
-                     laid.capacity, shape.width, seen);
+        tile_product(laid.query.data(), laid.width, laid.keys_transposed.data() + from, laid.capacity,
+                     laid.scores.data() + from, laid.capacity, shape.width, seen - from);
         for (std::int64_t u = 0; u < kQueries; ++u) {
           T* score = laid.scores.data() + u * laid.capacity;
-          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : 0;
+          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : from;
+          const std::int64_t first = u < count ? job.first_seen(visible - 1) : from;
           T largest = -std::numeric_limits<T>::infinity();
-          for (std::int64_t j = 0; j < visible; ++j) largest = score[j] > largest ? score[j] : largest;
+          for (std::int64_t j = first; j < visible; ++j) largest = score[j] > largest ? score[j] : largest;
           T sum = 0;
 #pragma omp simd reduction(+ : sum)
-          for (std::int64_t j = 0; j < visible; ++j) {
+          for (std::int64_t j = first; j < visible; ++j) {
             score[j] = fast_exp(score[j] - largest);
             sum += score[j];
           }
           const T inverse = T(1) / sum;
-          for (std::int64_t j = 0; j < visible; ++j) score[j] *= inverse;
+          for (std::int64_t j = from; j < first; ++j) score[j] = T(0);
+          for (std::int64_t j = first; j < visible; ++j) score[j] *= inverse;
           for (std::int64_t j = visible; j < seen; ++j) score[j] = T(0);
           if (u < count) log_sum[(row + u) * shape.query_heads + head] = largest + std::log(sum);
         }
-        tile_product(laid.scores.data(), laid.capacity, laid.values.data(), laid.width, laid.result.data(), laid.width, seen,
-                     shape.width);
+        tile_product(laid.scores.data() + from, laid.capacity, laid.values.data() + from * laid.width, laid.width,
+                     laid.result.data(), laid.width, seen - from, shape.width);
         for (std::int64_t u = 0; u < count; ++u) {
           std::memcpy(out + (row + u) * shape.query_width() + head * shape.width, laid.result.data() + u * laid.width,
                       static_cast<std::size_t>(shape.width) * sizeof(T));
@@ -215,18 +221,20 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
         const std::int64_t count = std::min(kQueries, segment.length - q);
         const std::int64_t row = segment.begin + q;
         const std::int64_t seen = segment.prefix_length + q + count;
+        const std::int64_t from = job.first_seen(segment.prefix_length + q) / kTile * kTile;
         const T* d_rows = d_out + row * shape.query_width() + head * shape.width;
         load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width, scale,
                   laid.query.data(), laid.width);
         load_rows(d_rows, shape.query_width(), count, shape.width, T(1), laid.d_out.data(), laid.width);
-        tile_product(laid.query.data(), laid.width, laid.keys_transposed.data(), laid.capacity, laid.scores.data(),
-                     laid.capacity, shape.width, seen);
-        tile_product(laid.d_out.data(), laid.width, laid.values_transposed.data(), laid.capacity, laid.d_scores.data(),
-                     laid.capacity, shape.width, seen);
+        tile_product(laid.query.data(), laid.width, laid.keys_transposed.data() + from, laid.capacity,
+                     laid.scores.data() + from, laid.capacity, shape.width, seen - from);
+        tile_product(laid.d_out.data(), laid.width, laid.values_transposed.data() + from, laid.capacity,
+                     laid.d_scores.data() + from, laid.capacity, shape.width, seen - from);
         for (std::int64_t u = 0; u < kQueries; ++u) {
           T* score = laid.scores.data() + u * laid.capacity;
           T* d_score = laid.d_scores.data() + u * laid.capacity;
-          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : 0;
+          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : from;
+          const std::int64_t first = u < count ? job.first_seen(visible - 1) : from;
           T delta = 0, normaliser = 0;
           if (u < count) {
             const T* o = out + (row + u) * shape.query_width() + head * shape.width;
@@ -234,15 +242,16 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
             normaliser = log_sum[(row + u) * shape.query_heads + head];
           }
 #pragma omp simd
-          for (std::int64_t j = 0; j < visible; ++j) {
+          for (std::int64_t j = first; j < visible; ++j) {
             // Rounding can put a score a hair above its own log-sum; fast_exp takes arguments up to a little above 0.
             score[j] = fast_exp(score[j] - normaliser);
             d_score[j] = score[j] * (d_score[j] - delta);
           }
+          for (std::int64_t j = from; j < first; ++j) score[j] = d_score[j] = T(0);
           for (std::int64_t j = visible; j < seen; ++j) score[j] = d_score[j] = T(0);
         }
-        tile_product(laid.d_scores.data(), laid.capacity, laid.keys.data(), laid.width, laid.result.data(), laid.width, seen,
-                     shape.width);
+        tile_product(laid.d_scores.data() + from, laid.capacity, laid.keys.data() + from * laid.width, laid.width,
+                     laid.result.data(), laid.width, seen - from, shape.width);
         for (std::int64_t u = 0; u < count; ++u) {
           T* d_query = d_prepared + (row + u) * shape.qkv_width() + head * shape.width;
           for (std::int64_t c = 0; c < shape.width; ++c) {
@@ -250,8 +259,10 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
           }
         }
         // laid.query already carries the scale.
-        add_outer(laid.d_scores.data(), laid.capacity, laid.query.data(), laid.width, laid.d_keys.data(), seen);
-        add_outer(laid.scores.data(), laid.capacity, laid.d_out.data(), laid.width, laid.d_values.data(), seen);
+        add_outer(laid.d_scores.data() + from, laid.capacity, laid.query.data(), laid.width,
+                  laid.d_keys.data() + from * laid.width, seen - from);
+        add_outer(laid.scores.data() + from, laid.capacity, laid.d_out.data(), laid.width,
+                  laid.d_values.data() + from * laid.width, seen - from);
       }
     }
     add_back(job, laid, d_prepared, segment.begin, segment.length, segment.prefix_length);
@@ -284,13 +295,14 @@ std::int64_t keys_seen(const PackedBatch& batch, const SegmentGroup& group) {
 }
 
 template <class T, class Run>
-void for_each_job(const T* prepared, const PackedBatch& batch, HeadShape shape, bool backward, const Run& run) {
+void for_each_job(const T* prepared, const PackedBatch& batch, HeadShape shape, std::int64_t window, bool backward,
+                  const Run& run) {
   const auto groups = static_cast<std::int64_t>(batch.groups.size());
   parallel_tasks(groups * shape.key_heads, [&](std::int64_t index) {
     const SegmentGroup& group = batch.groups[static_cast<std::size_t>(index / shape.key_heads)];
     thread_local Laid<T> laid;
     laid.resize(keys_seen(batch, group), shape.width, backward);
-    run(Job<T>{prepared, &batch, shape, group, index % shape.key_heads}, laid);
+    run(Job<T>{prepared, &batch, shape, group, index % shape.key_heads, window}, laid);
   });
 }
 
@@ -323,17 +335,25 @@ WHET_INLINE void add_values(const float* weights, const float* values, std::int6
 
 /// All heads of one sequence. kWidth: the head width, where it is known when compiling (sums then stay in registers); else 0.
 template <std::int64_t kWidth>
-WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, float* scores) {
+WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
+                              std::int64_t window, float* scores) {
   const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
   const std::int64_t stride = shape.key_width();
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  const std::int64_t prefix = cached.prefix_length, own = cached.length + 1, seen = prefix + own;
+  // What a window hides is the oldest of the prefix and then of the sequence's own.
+  const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + cached.length + 1 - window) : 0;
+  const std::int64_t hidden_prefix = std::min(hidden, cached.prefix_length), hidden_own = hidden - hidden_prefix;
+  const std::int64_t prefix = cached.prefix_length - hidden_prefix, own = cached.length + 1 - hidden_own, seen = prefix + own;
+  const float* const prefix_keys = cached.prefix_keys + hidden_prefix * stride;
+  const float* const prefix_values = cached.prefix_values + hidden_prefix * stride;
+  const float* const own_keys = cached.keys + hidden_own * stride;
+  const float* const own_values = cached.values + hidden_own * stride;
   for (std::int64_t head = 0; head < shape.query_heads; ++head) {
     const float* query = prepared + head * width;
     const std::int64_t column = head / (shape.query_heads / shape.key_heads) * width;
     float largest = -std::numeric_limits<float>::infinity();
-    largest = score_keys<kWidth>(query, cached.prefix_keys + column, prefix, stride, width, scale, largest, scores);
-    largest = score_keys<kWidth>(query, cached.keys + column, own, stride, width, scale, largest, scores + prefix);
+    largest = score_keys<kWidth>(query, prefix_keys + column, prefix, stride, width, scale, largest, scores);
+    largest = score_keys<kWidth>(query, own_keys + column, own, stride, width, scale, largest, scores + prefix);
     float sum = 0;
 #pragma omp simd reduction(+ : sum)
     for (std::int64_t j = 0; j < seen; ++j) {
@@ -344,14 +364,14 @@ WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKey
     for (std::int64_t j = 0; j < seen; ++j) scores[j] *= inverse;
     if constexpr (kWidth > 0) {
       float result[kWidth] = {};
-      add_values<kWidth>(scores, cached.prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, cached.values + column, own, stride, width, result);
+      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
+      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
       std::memcpy(out + head * width, result, sizeof(result));
     } else {
       float* result = out + head * width;
       std::fill(result, result + width, 0.0f);
-      add_values<kWidth>(scores, cached.prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, cached.values + column, own, stride, width, result);
+      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
+      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
     }
   }
 }
@@ -368,37 +388,38 @@ void prefetch(const CachedKeys& cached, std::int64_t key_width) {
 }
 
 WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                                  float* scores) {
+                                  std::int64_t window, float* scores) {
   const std::int64_t row = cached.length * shape.key_width();
   const float* key = prepared + shape.query_width();
   std::memcpy(cached.keys + row, key, static_cast<std::size_t>(shape.key_width()) * sizeof(float));
   std::memcpy(cached.values + row, key + shape.key_width(), static_cast<std::size_t>(shape.key_width()) * sizeof(float));
   switch (shape.width) {
-    case 16: return decode_heads<16>(prepared, out, cached, shape, scores);
-    case 32: return decode_heads<32>(prepared, out, cached, shape, scores);
-    case 64: return decode_heads<64>(prepared, out, cached, shape, scores);
-    case 128: return decode_heads<128>(prepared, out, cached, shape, scores);
-    default: return decode_heads<0>(prepared, out, cached, shape, scores);
+    case 16: return decode_heads<16>(prepared, out, cached, shape, window, scores);
+    case 32: return decode_heads<32>(prepared, out, cached, shape, window, scores);
+    case 64: return decode_heads<64>(prepared, out, cached, shape, window, scores);
+    case 128: return decode_heads<128>(prepared, out, cached, shape, window, scores);
+    default: return decode_heads<0>(prepared, out, cached, shape, window, scores);
   }
 }
 
 }  // namespace
 
 template <class T>
-void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, HeadShape shape) {
-  for_each_job(prepared, batch, shape, false,
+void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, HeadShape shape, std::int64_t window) {
+  for_each_job(prepared, batch, shape, window, false,
                [&](const Job<T>& job, Laid<T>& laid) { run_forward(job, laid, out, log_sum); });
 }
 
 template <class T>
 void attention_backward(const T* d_out, const T* prepared, const T* out, const T* log_sum, T* d_prepared,
-                        const PackedBatch& batch, HeadShape shape) {
-  for_each_job(prepared, batch, shape, true, [&](const Job<T>& job, Laid<T>& laid) {
+                        const PackedBatch& batch, HeadShape shape, std::int64_t window) {
+  for_each_job(prepared, batch, shape, window, true, [&](const Job<T>& job, Laid<T>& laid) {
     run_backward(job, laid, d_out, out, log_sum, d_prepared);
   });
 }
 
-void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape) {
+void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape,
+                      std::int64_t window) {
   constexpr std::int64_t kSequencesPerTask = 16;
   parallel_blocks(static_cast<std::int64_t>(sequences.size()), kSequencesPerTask, [&](std::int64_t begin, std::int64_t end) {
     thread_local std::vector<float> scores;
@@ -407,16 +428,17 @@ void decode_attention(const float* prepared, float* out, std::span<const CachedK
       if (i + 1 < end) prefetch(sequences[static_cast<std::size_t>(i + 1)], shape.key_width());
       const auto seen = static_cast<std::size_t>(cached.prefix_length + cached.length + 1);
       if (scores.size() < seen) scores.resize(seen);
-      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), cached, shape, scores.data());
+      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), cached, shape, window, scores.data());
     }
   });
 }
 
-template void attention<float>(const float*, float*, float*, const PackedBatch&, HeadShape);
-template void attention<double>(const double*, double*, double*, const PackedBatch&, HeadShape);
-template void attention_backward<float>(const float*, const float*, const float*, const float*, float*, const PackedBatch&,
-                                        HeadShape);
-template void attention_backward<double>(const double*, const double*, const double*, const double*, double*,
-                                         const PackedBatch&, HeadShape);
+#define WHET_INSTANTIATE(T)                                                                                       \
+  template void attention<T>(const T*, T*, T*, const PackedBatch&, HeadShape, std::int64_t);                      \
+  template void attention_backward<T>(const T*, const T*, const T*, const T*, T*, const PackedBatch&, HeadShape, \
+                                      std::int64_t);
+WHET_INSTANTIATE(float)
+WHET_INSTANTIATE(double)
+#undef WHET_INSTANTIATE
 
 }  // namespace whet::engine::kernels

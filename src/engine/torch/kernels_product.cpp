@@ -24,8 +24,8 @@ typedef float Vector4 __attribute__((vector_size(16), may_alias));
 /// out[i][0..columns) = (add or 0) + sum_k a[i][k] * panel[k][...] for kCount rows and one panel. Tiled: rows are interleaved,
 /// kRows to a step of k.
 template <class V, int kCount, bool kTiled>
-WHET_INLINE void tile(const float* a, std::int64_t a_row, const float* panel, std::int64_t inner, const float* add, float* out,
-                      std::int64_t stride, std::int64_t columns) {
+WHET_INLINE void tile(const float* a, std::int64_t a_row, const float* panel, std::int64_t inner, const float* add,
+                      std::int64_t add_stride, float* out, std::int64_t stride, std::int64_t columns) {
   constexpr int kLanes = sizeof(V) / sizeof(float);
   constexpr int kVectors = 2;
   constexpr int kStrip = kVectors * kLanes;
@@ -55,7 +55,7 @@ WHET_INLINE void tile(const float* a, std::int64_t a_row, const float* panel, st
           std::memcpy(target, values, static_cast<std::size_t>(valid) * sizeof(float));
         }
       } else {
-        const float* other = add + i * stride + strip;
+        const float* other = add + i * add_stride + strip;
         if (valid == kStrip) {
           for (int t = 0; t < kStrip; ++t) target[t] = other[t] + values[t];
         } else {
@@ -75,6 +75,7 @@ struct Block {
   std::int64_t panel_size;
   std::int64_t inner;
   const float* add;
+  std::int64_t add_stride;  ///< 0: one row for all
   float* out;
   std::int64_t stride;
   std::int64_t columns;  ///< of the result, from the first panel on
@@ -86,17 +87,17 @@ WHET_INLINE void run_rows(const Block& t) {
     const float* panel = t.panels + first / kPanel * t.panel_size;
     const std::int64_t columns = std::min(kPanel, t.columns - first);
     const auto at = [&](std::int64_t row) { return row * t.stride + first; };
-    const auto add = [&](std::int64_t row) { return t.add == nullptr ? nullptr : t.add + at(row); };
+    const auto add = [&](std::int64_t row) { return t.add == nullptr ? nullptr : t.add + row * t.add_stride + first; };
     std::int64_t i = 0;
     for (; i + kRows <= t.rows; i += kRows) {
-      tile<V, kRows, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.out + at(i), t.stride, columns);
+      tile<V, kRows, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
     }
     if (i + 4 <= t.rows) {
-      tile<V, 4, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.out + at(i), t.stride, columns);
+      tile<V, 4, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
       i += 4;
     }
     for (; i < t.rows; ++i) {
-      tile<V, 1, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.out + at(i), t.stride, columns);
+      tile<V, 1, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
     }
   }
 }
@@ -110,11 +111,11 @@ WHET_INLINE void run_tiles(const Block& t) {
     std::int64_t i = 0;
     for (; i + kRows <= t.rows; i += kRows) {
       float* out = t.out + i * t.stride + first;
-      tile<V, kRows, true>(t.a + i * t.inner, 0, panel, t.inner, out, out, t.stride, columns);
+      tile<V, kRows, true>(t.a + i * t.inner, 0, panel, t.inner, out, t.stride, out, t.stride, columns);
     }
     for (const float* a = t.a + i * t.inner; i < t.rows; ++i, ++a) {
       float* out = t.out + i * t.stride + first;
-      tile<V, 1, true>(a, 0, panel, t.inner, out, out, t.stride, columns);
+      tile<V, 1, true>(a, 0, panel, t.inner, out, t.stride, out, t.stride, columns);
     }
   }
 }
@@ -200,8 +201,9 @@ class Panels {
   float* start_;
 };
 
-/// out = a b (+ add). a: [rows, inner], rows `a_stride` apart; out, add: rows `out_stride` apart.
-void product(const float* a, std::int64_t a_stride, std::int64_t rows, const Panels& b, const float* add, float* out, std::int64_t out_stride) {
+/// out = a b (+ add). a: [rows, inner]; rows of a, add and out are as many numbers apart as their stride says.
+void product(const float* a, std::int64_t a_stride, std::int64_t rows, const Panels& b, const float* add, std::int64_t add_stride,
+             float* out, std::int64_t out_stride) {
   constexpr std::int64_t kRowsPerTask = 8 * kRows;
   constexpr std::int64_t kPanelsPerTask = 16;
   const std::int64_t row_blocks = (rows + kRowsPerTask - 1) / kRowsPerTask;
@@ -211,7 +213,7 @@ void product(const float* a, std::int64_t a_stride, std::int64_t rows, const Pan
     const std::int64_t row = index / groups * kRowsPerTask, first = index % groups * kPanelsPerTask;
     const std::int64_t column = first * kPanel, offset = row * out_stride + column;
     run({a + row * a_stride, a_stride, std::min(kRowsPerTask, rows - row), b.panel(first), b.inner() * kPanel, b.inner(),
-         add == nullptr ? nullptr : add + offset, out + offset, out_stride,
+         add == nullptr ? nullptr : add + row * add_stride + column, add_stride, out + offset, out_stride,
          std::min(kPanelsPerTask * kPanel, b.columns() - column)});
   });
 }
@@ -221,13 +223,14 @@ std::int64_t columns_at_once(std::int64_t inner) { return std::max<std::int64_t>
 
 }  // namespace
 
-void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner,
-                        const float* add, float* y) {
+void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, Addend add,
+                        float* y) {
   const std::int64_t step = columns_at_once(inner);
   for (std::int64_t first = 0; first < columns; first += step) {
     const Panels panels(inner, std::min(step, columns - first));
     panels.lay_transposed(w + first * inner);
-    product(x, inner, rows, panels, add == nullptr ? nullptr : add + first, y + first, columns);
+    product(x, inner, rows, panels, add.values == nullptr ? nullptr : add.values + first, add.one_row ? 0 : columns, y + first,
+            columns);
   }
 }
 
@@ -239,7 +242,7 @@ void product_plain(const float* dy, std::int64_t rows, const float* w, std::int6
     for (std::int64_t begin = 0; begin < columns; begin += kPiece) {
       const Panels panels(std::min(kPiece, columns - begin), std::min(step, inner - first));
       panels.lay(w + begin * inner + first, inner);
-      product(dy + begin, columns, rows, panels, begin == 0 ? nullptr : dx + first, dx + first, inner);
+      product(dy + begin, columns, rows, panels, begin == 0 ? nullptr : dx + first, inner, dx + first, inner);
     }
   }
 }
@@ -290,7 +293,7 @@ void add_transposed_product(const float* dy, const float* x, std::int64_t rows, 
       const std::int64_t count = std::min(kChunk, end - begin);
       interleave<kRows>(dy + begin * columns + column, columns, count, width, left);
       interleave<kPanel>(x + begin * inner, inner, count, inner, right);
-      run({left, 0, width, right, count * kPanel, count, nullptr, target + column * inner, inner, inner});
+      run({left, 0, width, right, count * kPanel, count, nullptr, 0, target + column * inner, inner, inner});
     }
   });
   for (std::int64_t slice = 0; slice < (slices > 1 ? slices : 0); ++slice) {

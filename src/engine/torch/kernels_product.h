@@ -9,9 +9,15 @@
 
 namespace whet::engine::kernels {
 
-/// y = x w^T (+ add). x: [rows, inner], w: [columns, inner], y and add (may be null, may be y): [rows, columns].
-void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner,
-                        const float* add, float* y);
+/// What a product is added to: a matrix of the result's shape (may be the result itself), or one row for all of its rows.
+struct Addend {
+  const float* values = nullptr;  ///< null: nothing
+  bool one_row = false;
+};
+
+/// y = x w^T (+ add). x: [rows, inner], w: [columns, inner], y: [rows, columns].
+void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, Addend add,
+                        float* y);
 
 /// dx = dy w. dy: [rows, columns], w: [columns, inner], dx: [rows, inner].
 void product_plain(const float* dy, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, float* dx);

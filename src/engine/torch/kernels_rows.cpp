@@ -106,6 +106,15 @@ struct Heads {
   const T* cosine;
   const T* sine;
   HeadShape shape;
+  HeadNorm norm;
+
+  std::int64_t query_norm_width() const { return norm_width(shape.query_width()); }
+  std::int64_t key_norm_width() const { return norm_width(shape.key_width()); }
+
+ private:
+  std::int64_t norm_width(std::int64_t projection) const {
+    return norm == HeadNorm::kNone ? 0 : norm == HeadNorm::kPerHead ? shape.width : projection;
+  }
 };
 
 /// A head width that is known when compiling: the loops over a head are then unrolled.
@@ -116,44 +125,91 @@ template <class T, class Width>
 WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const Heads<T>& heads, T epsilon, Width head_width,
                               std::int64_t begin, std::int64_t end) {
   const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
+  const std::int64_t queries = query_heads * width, keys = key_heads * width;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* in = qkv + row * heads.shape.qkv_width();
     T* out = prepared + row * heads.shape.qkv_width();
+    T* inverses = inverse_rms + row * (query_heads + key_heads);
     const T* cosine = heads.cosine + heads.positions[row] * (width / 2);
     const T* sine = heads.sine + heads.positions[row] * (width / 2);
-    for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
-      const T* weight = head < query_heads ? heads.query_weight : heads.key_weight;
-      const T inverse = inverse_rms_of(in + head * width, width, epsilon);
-      inverse_rms[row * (query_heads + key_heads) + head] = inverse;
-      norm_row(in + head * width, weight, out + head * width, inverse, width);
-      rotate(out + head * width, cosine, sine, width / 2, T(1));
+    if (heads.norm == HeadNorm::kPerHead) {
+      for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
+        const T* weight = head < query_heads ? heads.query_weight : heads.key_weight;
+        const T inverse = inverse_rms_of(in + head * width, width, epsilon);
+        inverses[head] = inverse;
+        norm_row(in + head * width, weight, out + head * width, inverse, width);
+        rotate(out + head * width, cosine, sine, width / 2, T(1));
+      }
+    } else {
+      if (heads.norm == HeadNorm::kWholeProjection) {
+        inverses[0] = inverse_rms_of(in, queries, epsilon);
+        inverses[query_heads] = inverse_rms_of(in + queries, keys, epsilon);
+        norm_row(in, heads.query_weight, out, inverses[0], queries);
+        norm_row(in + queries, heads.key_weight, out + queries, inverses[query_heads], keys);
+      } else {
+        for (std::int64_t i = 0; i < queries + keys; ++i) out[i] = in[i];
+      }
+      for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
+        rotate(out + head * width, cosine, sine, width / 2, T(1));
+      }
     }
-    const std::int64_t values = (query_heads + key_heads) * width;
-    for (std::int64_t i = values; i < heads.shape.qkv_width(); ++i) out[i] = in[i];
+    for (std::int64_t i = queries + keys; i < heads.shape.qkv_width(); ++i) out[i] = in[i];
   }
 }
 
+/// turned: room for queries and keys of one row.
 template <class T, class Width>
 WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const T* inverse_rms, T* d_qkv, T* d_query_weight,
                                        T* d_key_weight, T* turned, const Heads<T>& heads, Width head_width,
                                        std::int64_t begin, std::int64_t end) {
   const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
+  const std::int64_t queries = query_heads * width, keys = key_heads * width;
   for (std::int64_t row = begin; row < end; ++row) {
     const T* d_in = d_prepared + row * heads.shape.qkv_width();
     const T* in = qkv + row * heads.shape.qkv_width();
+    const T* inverses = inverse_rms + row * (query_heads + key_heads);
     T* d_out = d_qkv + row * heads.shape.qkv_width();
     const T* cosine = heads.cosine + heads.positions[row] * (width / 2);
     const T* sine = heads.sine + heads.positions[row] * (width / 2);
-    for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
-      for (std::int64_t i = 0; i < width; ++i) turned[i] = d_in[head * width + i];
-      rotate(turned, cosine, sine, width / 2, T(-1));
-      const bool is_query = head < query_heads;
-      norm_row_backward(turned, in + head * width, is_query ? heads.query_weight : heads.key_weight,
-                        inverse_rms[row * (query_heads + key_heads) + head], d_out + head * width,
-                        is_query ? d_query_weight : d_key_weight, width);
+    if (heads.norm == HeadNorm::kPerHead) {
+      for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
+        for (std::int64_t i = 0; i < width; ++i) turned[i] = d_in[head * width + i];
+        rotate(turned, cosine, sine, width / 2, T(-1));
+        const bool is_query = head < query_heads;
+        norm_row_backward(turned, in + head * width, is_query ? heads.query_weight : heads.key_weight, inverses[head],
+                          d_out + head * width, is_query ? d_query_weight : d_key_weight, width);
+      }
+    } else {
+      T* target = heads.norm == HeadNorm::kNone ? d_out : turned;
+      for (std::int64_t i = 0; i < queries + keys; ++i) target[i] = d_in[i];
+      for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
+        rotate(target + head * width, cosine, sine, width / 2, T(-1));
+      }
+      if (heads.norm == HeadNorm::kWholeProjection) {
+        norm_row_backward(turned, in, heads.query_weight, inverses[0], d_out, d_query_weight, queries);
+        norm_row_backward(turned + queries, in + queries, heads.key_weight, inverses[query_heads], d_out + queries,
+                          d_key_weight, keys);
+      }
     }
-    const std::int64_t values = (query_heads + key_heads) * width;
-    for (std::int64_t i = values; i < heads.shape.qkv_width(); ++i) d_out[i] = d_in[i];
+    for (std::int64_t i = queries + keys; i < heads.shape.qkv_width(); ++i) d_out[i] = d_in[i];
+  }
+}
+
+template <class T>
+WHET_INLINE void add_to_rows(T* y, const T* row, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  for (std::int64_t r = begin; r < end; ++r) {
+    T* target = y + r * width;
+#pragma omp simd
+    for (std::int64_t i = 0; i < width; ++i) target[i] += row[i];
+  }
+}
+
+template <class T>
+WHET_INLINE void sum_of_rows(const T* x, T* sums, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  for (std::int64_t r = begin; r < end; ++r) {
+    const T* row = x + r * width;
+#pragma omp simd
+    for (std::int64_t i = 0; i < width; ++i) sums[i] += row[i];
   }
 }
 
@@ -218,6 +274,19 @@ void prepare_backward_range(const double* d, const double* qkv, const double* r,
   prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, heads.shape.width, begin, end);
 }
 
+WHET_MULTIVERSION void add_range(float* y, const float* row, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  add_to_rows(y, row, begin, end, width);
+}
+void add_range(double* y, const double* row, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  add_to_rows(y, row, begin, end, width);
+}
+WHET_MULTIVERSION void sum_range(const float* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  sum_of_rows(x, sums, begin, end, width);
+}
+void sum_range(const double* x, double* sums, std::int64_t begin, std::int64_t end, std::int64_t width) {
+  sum_of_rows(x, sums, begin, end, width);
+}
+
 /// Rows per task: a task should be some tens of microseconds, and the number of tasks must not depend on the number of
 /// threads, so that sums over rows come out the same on every machine.
 std::int64_t rows_per_task(std::int64_t width) { return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width)); }
@@ -270,8 +339,8 @@ void swiglu_backward(const T* dh, const T* gate_up, T* d_gate_up, std::int64_t r
 template <class T>
 void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* key_weight, T* inverse_rms,
                    const std::int64_t* positions, const T* cosine, const T* sine, std::int64_t rows, HeadShape shape,
-                   double epsilon) {
-  const Heads<T> heads{query_weight, key_weight, positions, cosine, sine, shape};
+                   HeadNorm norm, double epsilon) {
+  const Heads<T> heads{query_weight, key_weight, positions, cosine, sine, shape, norm};
   parallel_blocks(rows, rows_per_task(shape.qkv_width()), [&](std::int64_t begin, std::int64_t end) {
     prepare_range(qkv, prepared, inverse_rms, heads, static_cast<T>(epsilon), begin, end);
   });
@@ -280,20 +349,31 @@ void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* ke
 template <class T>
 void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_weight, const T* key_weight,
                             const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
-                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape) {
-  const Heads<T> heads{query_weight, key_weight, positions, cosine, sine, shape};
-  const std::int64_t width = shape.width;
-  std::vector<T> total(static_cast<std::size_t>(2 * width), T(0));
-  blocks_with_sums(rows, rows_per_task(shape.qkv_width()), 2 * width, total.data(),
+                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm) {
+  const Heads<T> heads{query_weight, key_weight, positions, cosine, sine, shape, norm};
+  const std::int64_t of_queries = heads.query_norm_width(), of_keys = heads.key_norm_width();
+  std::vector<T> total(static_cast<std::size_t>(of_queries + of_keys), T(0));
+  blocks_with_sums(rows, rows_per_task(shape.qkv_width()), of_queries + of_keys, total.data(),
                    [&](std::int64_t begin, std::int64_t end, T* sums) {
-                     std::vector<T> turned(static_cast<std::size_t>(width));
-                     prepare_backward_range(d_prepared, qkv, inverse_rms, d_qkv, sums, sums + width, turned.data(), heads,
-                                            begin, end);
+                     std::vector<T> turned(static_cast<std::size_t>(shape.query_width() + shape.key_width()));
+                     prepare_backward_range(d_prepared, qkv, inverse_rms, d_qkv, sums, sums + of_queries, turned.data(),
+                                            heads, begin, end);
                    });
-  for (std::int64_t i = 0; i < width; ++i) {
-    d_query_weight[i] += total[static_cast<std::size_t>(i)];
-    d_key_weight[i] += total[static_cast<std::size_t>(width + i)];
-  }
+  for (std::int64_t i = 0; i < of_queries; ++i) d_query_weight[i] += total[static_cast<std::size_t>(i)];
+  for (std::int64_t i = 0; i < of_keys; ++i) d_key_weight[i] += total[static_cast<std::size_t>(of_queries + i)];
+}
+
+template <class T>
+void add_row(T* y, const T* row, std::int64_t rows, std::int64_t width) {
+  parallel_blocks(rows, rows_per_task(width),
+                  [&](std::int64_t begin, std::int64_t end) { add_range(y, row, begin, end, width); });
+}
+
+template <class T>
+void sum_rows(const T* x, T* sums, std::int64_t rows, std::int64_t width) {
+  blocks_with_sums(rows, rows_per_task(width), width, sums, [&](std::int64_t begin, std::int64_t end, T* block_sums) {
+    sum_range(x, block_sums, begin, end, width);
+  });
 }
 
 #define WHET_INSTANTIATE(T)                                                                                                \
@@ -302,9 +382,11 @@ void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_we
   template void swiglu<T>(const T*, T*, std::int64_t, std::int64_t);                                                       \
   template void swiglu_backward<T>(const T*, const T*, T*, std::int64_t, std::int64_t);                                    \
   template void prepare_heads<T>(const T*, T*, const T*, const T*, T*, const std::int64_t*, const T*, const T*,            \
-                                 std::int64_t, HeadShape, double);                                                         \
+                                 std::int64_t, HeadShape, HeadNorm, double);                                               \
   template void prepare_heads_backward<T>(const T*, const T*, const T*, const T*, const T*, const std::int64_t*, const T*, \
-                                          const T*, T*, T*, T*, std::int64_t, HeadShape);
+                                          const T*, T*, T*, T*, std::int64_t, HeadShape, HeadNorm);                        \
+  template void add_row<T>(T*, const T*, std::int64_t, std::int64_t);                                                      \
+  template void sum_rows<T>(const T*, T*, std::int64_t, std::int64_t);
 WHET_INSTANTIATE(float)
 WHET_INSTANTIATE(double)
 #undef WHET_INSTANTIATE

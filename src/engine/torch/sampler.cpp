@@ -213,6 +213,7 @@ class Sampler {
     const auto make = [&](std::int64_t width) { return at::empty({slots_, width}, at::kFloat); };
     x_ = make(config.hidden_size);
     normed_ = make(config.hidden_size);
+    if (config.family().norms_after) projected_ = make(config.hidden_size);
     qkv_ = make(shape_.qkv_width());
     prepared_ = make(shape_.qkv_width());
     attended_ = make(shape_.query_width());
@@ -245,30 +246,56 @@ class Sampler {
     const RotaryTable& rotary = decoder_.rotary(last_position + 1);
     for (std::size_t l = 0; l < decoder_.layers().size(); ++l) {
       const LayerWeights& layer = decoder_.layers()[l];
-      norm(x, layer.input_norm, normed);
-      multiply(normed, layer.qkv, qkv);
-      kernels::prepare_heads(qkv.const_data_ptr<float>(), prepared.data_ptr<float>(), layer.query_norm.const_data_ptr<float>(),
-                             layer.key_norm.const_data_ptr<float>(), inverse_rms_.data_ptr<float>(), positions_.data(),
+      multiply(norm_before(x, layer.input_norm, normed), layer.qkv, layer.qkv_bias, qkv);
+      kernels::prepare_heads(qkv.const_data_ptr<float>(), prepared.data_ptr<float>(), pointer(layer.query_norm),
+                             pointer(layer.key_norm), inverse_rms_.data_ptr<float>(), positions_.data(),
                              rotary.cosine.const_data_ptr<float>(), rotary.sine.const_data_ptr<float>(), count, shape_,
-                             config.rms_norm_eps);
+                             decoder_.head_norm(), config.rms_norm_eps);
       point_caches(l);
       kernels::decode_attention(prepared.const_data_ptr<float>(), attended.data_ptr<float>(),
-                                std::span(caches_).first(active_.size()), shape_);
-      multiply(attended, layer.output, x, /*add=*/true);
-      norm(x, layer.mlp_norm, normed);
-      multiply(normed, layer.gate_up, gate_up);
+                                std::span(caches_).first(active_.size()), shape_, config.window(l));
+      add_product(attended, layer.output, layer.output_bias, layer.attention_norm, x);
+      multiply(norm_before(x, layer.mlp_norm, normed), layer.gate_up, layer.gate_up_bias, gate_up);
       kernels::swiglu(gate_up.const_data_ptr<float>(), gated.data_ptr<float>(), count, config.intermediate_size);
-      multiply(gated, layer.down, x, /*add=*/true);
+      add_product(gated, layer.down, layer.down_bias, layer.mlp_out_norm, x);
     }
     norm(x, decoder_.final_norm(), normed);
-    multiply(normed, decoder_.head().narrow(0, 0, vocabulary_), logits);
+    multiply(normed, decoder_.head().narrow(0, 0, vocabulary_), {}, logits);
     return logits;
   }
 
-  /// y = x W^T, or y += x W^T.
-  static void multiply(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y, bool add = false) {
+  /// nullptr for a weight that the family lacks.
+  static const float* pointer(const at::Tensor& weight) { return weight.defined() ? weight.const_data_ptr<float>() : nullptr; }
+
+  static void product(const at::Tensor& x, const at::Tensor& weight, kernels::Addend add, at::Tensor& y) {
     kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0),
-                                weight.size(1), add ? y.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
+                                weight.size(1), add, y.data_ptr<float>());
+  }
+
+  /// y = x W^T + bias.
+  static void multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y) {
+    product(x, weight, {pointer(bias), /*one_row=*/true}, y);
+  }
+
+  /// x += rows W^T + bias, or its norm where the family has one there.
+  void add_product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& norm_weight,
+                   at::Tensor& x) {
+    if (norm_weight.defined()) {
+      at::Tensor projected = projected_.narrow(0, 0, x.size(0)), normed = normed_.narrow(0, 0, x.size(0));
+      multiply(rows, weight, bias, projected);
+      norm(projected, norm_weight, normed);
+      x.add_(normed);
+      return;
+    }
+    product(rows, weight, {x.const_data_ptr<float>()}, x);
+    if (bias.defined()) kernels::add_row(x.data_ptr<float>(), pointer(bias), x.size(0), x.size(1));
+  }
+
+  /// x, or its norm in `normed` where the family has one at this entry.
+  const at::Tensor& norm_before(const at::Tensor& x, const at::Tensor& weight, at::Tensor& normed) {
+    if (!weight.defined()) return x;
+    norm(x, weight, normed);
+    return normed;
   }
 
   void norm(const at::Tensor& x, const at::Tensor& weight, at::Tensor& y) {
@@ -309,7 +336,7 @@ class Sampler {
   std::vector<Sequence> active_;
   std::vector<std::vector<Rollout>> results_;
   // Work space of a step, allocated once: [slots, ...].
-  at::Tensor x_, normed_, qkv_, prepared_, attended_, gate_up_, gated_, logits_, inverse_rms_;
+  at::Tensor x_, normed_, projected_, qkv_, prepared_, attended_, gate_up_, gated_, logits_, inverse_rms_;
   std::vector<std::int64_t> positions_;
   std::vector<kernels::CachedKeys> caches_;
 };

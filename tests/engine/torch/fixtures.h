@@ -15,6 +15,9 @@
 
 namespace whet::engine {
 
+/// What a failing test prints of its parameter.
+inline void PrintTo(const ModelConfig& config, std::ostream* out) { *out << config_json(config).dump(); }
+
 /// Nothing here is a multiple of 16, and several queries share a key.
 inline ModelConfig odd_config(std::int64_t query_heads = 4, std::int64_t key_heads = 2, std::int64_t width = 12,
                               bool tied = false) {
@@ -32,6 +35,24 @@ inline ModelConfig odd_config(std::int64_t query_heads = 4, std::int64_t key_hea
   config.tie_word_embeddings = tied;
   config.eos_token_ids = {0};
   return config;
+}
+
+/// A small model of each family, with its variants turned on: biases, windows, positions that are stretched.
+inline std::vector<ModelConfig> family_configs() {
+  std::vector<ModelConfig> all;
+  for (const Family& family : families()) {
+    ModelConfig config = odd_config();
+    config.architecture = family.architecture;
+    config.query_key_value_bias = family.attention_bias != AttentionBias::kNever;
+    config.output_bias = family.attention_bias == AttentionBias::kByField;
+    config.mlp_bias = family.has_mlp_bias;
+    if (family.sliding_window == SlidingWindow::kByLayer) config.layer_windows = {0, 7};
+    if (family.sliding_window == SlidingWindow::kEveryLayer) config.layer_windows = {5, 5};
+    if (family.has_mlp_bias) config.rope_scaling = {RopeType::kLlama3, 4, 20};
+    if (family.norms_after) config.rope_scaling = {RopeType::kYarn, 4, 20, 1, 4, 1.2};
+    all.push_back(config);
+  }
+  return all;
 }
 
 inline std::shared_ptr<Decoder> random_decoder(const ModelConfig& config, at::ScalarType dtype, std::uint64_t seed = 1) {

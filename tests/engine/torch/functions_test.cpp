@@ -16,21 +16,37 @@ TEST(LinearFunction, IsTheProductWithItsGradient) {
   expect_same_function([](const Values& in) { return add_linear_map(in[2], in[0], in[1]); },
                        [](const Values& in) { return in[2] + at::matmul(in[0], in[1].t()); },
                        {random_values({5, 13}), random_values({7, 13}), random_values({5, 7})});
+  expect_same_function([](const Values& in) { return linear_map(in[0], in[1], in[2]); },
+                       [](const Values& in) { return at::matmul(in[0], in[1].t()) + in[2]; },
+                       {random_values({5, 13}), random_values({7, 13}), random_values({7})});
+  expect_same_function([](const Values& in) { return add_linear_map(in[2], in[0], in[1], in[3]); },
+                       [](const Values& in) { return in[2] + at::matmul(in[0], in[1].t()) + in[3]; },
+                       {random_values({5, 13}), random_values({7, 13}), random_values({5, 7}), random_values({7})});
 }
 
 TEST(LinearFunction, ComputesTheSameInFloatByItsOwnProducts) {
   at::manual_seed(10);
-  const Values inputs = {random_values({70, 45}), random_values({37, 45}), random_values({70, 37})};
-  const at::Tensor direction = random_values({70, 37});
-  const Values exact = leaves(inputs);
-  const at::Tensor wanted = add_linear_map(exact[2], exact[0], exact[1]);
-  (wanted * direction).sum().backward();
-  Values ours;
-  for (const at::Tensor& input : inputs) ours.push_back(input.to(at::kFloat).requires_grad_(true));
-  const at::Tensor got = add_linear_map(ours[2], ours[0], ours[1]);
-  (got * direction.to(at::kFloat)).sum().backward();
-  expect_close(got, wanted, 1e-6, "value");
-  for (std::size_t i = 0; i < inputs.size(); ++i) expect_close(ours[i].grad(), exact[i].grad(), 1e-6, fmt::format("gradient of input {}", i));
+  for (const std::int64_t rows : {70, 3000}) {  // the bias' gradient of 3,000 rows is summed in several tasks
+    const Values inputs = {random_values({rows, 45}), random_values({37, 45}), random_values({rows, 37}), random_values({37})};
+    const at::Tensor direction = random_values({rows, 37});
+    for (const bool residual : {false, true}) {
+      const auto run = [&](const Values& in) {
+        return residual ? add_linear_map(in[2], in[0], in[1], in[3]) : linear_map(in[0], in[1], in[3]);
+      };
+      const Values exact = leaves(inputs);
+      const at::Tensor wanted = run(exact);
+      (wanted * direction).sum().backward();
+      Values ours;
+      for (const at::Tensor& input : inputs) ours.push_back(input.to(at::kFloat).requires_grad_(true));
+      const at::Tensor got = run(ours);
+      (got * direction.to(at::kFloat)).sum().backward();
+      expect_close(got, wanted, 1e-6, "value");
+      for (const std::size_t i : {0, 1, 2, 3}) {
+        if (i == 2 && !residual) continue;
+        expect_close(ours[i].grad(), exact[i].grad(), 2e-6, fmt::format("gradient of input {}", i));
+      }
+    }
+  }
 }
 
 TEST(RmsNormFunction, IsTheReferenceWithItsGradient) {
@@ -98,25 +114,39 @@ TEST_P(HeadsTest, PrepareHeadsIsTheReferenceWithItsGradient) {
   PackedBatch batch;
   batch.positions = {0, 1, 2, 5, 3, 40, 1};
   batch.ids.resize(batch.positions.size());
-  const RotaryTable table = rotary_table(41, s.width, 10000.0, at::kDouble);
+  const RotaryTable table = reference::exact_rotary_table(41, s.width, 10000.0);
   const auto rows = batch.rows();
-  const auto plain = [&](const Values& in) {
-    const at::Tensor positions = at::tensor(batch.positions);
-    const at::Tensor cosine = table.cosine.index_select(0, positions), sine = table.sine.index_select(0, positions);
-    const at::Tensor q = take_heads(in[0], 0, rows, 0, s.query_heads, s.width);
-    const at::Tensor k = take_heads(in[0], 0, rows, s.query_heads, s.key_heads, s.width);
-    const auto turned = [&](const at::Tensor& x, const at::Tensor& weight) {
-      return reference::rotate(reference::rms_norm(x, weight, 1e-5), cosine, sine).transpose(0, 1).reshape({rows, -1});
+  for (const HeadNorm norm : {HeadNorm::kNone, HeadNorm::kPerHead, HeadNorm::kWholeProjection}) {
+    const auto plain = [&](const Values& in) {
+      const at::Tensor positions = at::tensor(batch.positions);
+      const at::Tensor cosine = table.cosine.index_select(0, positions), sine = table.sine.index_select(0, positions);
+      const auto turned = [&](std::int64_t first_head, std::int64_t heads, const at::Tensor& weight) {
+        at::Tensor x = in[0].narrow(1, first_head * s.width, heads * s.width);
+        if (norm == HeadNorm::kWholeProjection) x = reference::rms_norm(x, weight, 1e-5);
+        x = take_heads(x, 0, rows, 0, heads, s.width);
+        if (norm == HeadNorm::kPerHead) x = reference::rms_norm(x, weight, 1e-5);
+        return reference::rotate(x, cosine, sine).transpose(0, 1).reshape({rows, -1});
+      };
+      const at::Tensor none;
+      const at::Tensor q = turned(0, s.query_heads, in.size() > 1 ? in[1] : none);
+      const at::Tensor k = turned(s.query_heads, s.key_heads, in.size() > 1 ? in[2] : none);
+      return at::cat({q, k, in[0].narrow(1, s.query_width() + s.key_width(), s.key_width())}, 1);
     };
-    const at::Tensor v = in[0].narrow(1, s.query_width() + s.key_width(), s.key_width());
-    return at::cat({turned(q, in[1]), turned(k, in[2]), v}, 1);
-  };
-  expect_same_function([&](const Values& in) { return prepare_heads(in[0], in[1], in[2], batch, table, s, 1e-5); }, plain,
-                       {random_values({rows, s.qkv_width()}), random_values({s.width}), random_values({s.width})});
+    const auto ours = [&](const Values& in) {
+      const at::Tensor none;
+      return prepare_heads(in[0], in.size() > 1 ? in[1] : none, in.size() > 1 ? in[2] : none, batch, table, s, norm, 1e-5);
+    };
+    Values inputs = {random_values({rows, s.qkv_width()})};
+    if (norm == HeadNorm::kPerHead) inputs.insert(inputs.end(), {random_values({s.width}), random_values({s.width})});
+    if (norm == HeadNorm::kWholeProjection) {
+      inputs.insert(inputs.end(), {random_values({s.query_width()}), random_values({s.key_width()})});
+    }
+    expect_same_function(ours, plain, inputs);
+  }
 }
 
 /// Attention by segments as written in packing.h, with dense masked products.
-at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape s) {
+at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape s, std::int64_t window = 0) {
   std::vector<at::Tensor> rows;
   for (const Segment& segment : batch.segments) {
     const auto keys = [&](std::int64_t first_head) {
@@ -125,7 +155,7 @@ at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch,
       return at::cat({take_heads(prepared, segment.prefix_begin, segment.prefix_length, first_head, s.key_heads, s.width), own}, 1);
     };
     const at::Tensor q = take_heads(prepared, segment.begin, segment.length, 0, s.query_heads, s.width);
-    const at::Tensor out = reference::attention(q, keys(s.query_heads), keys(s.query_heads + s.key_heads), segment.prefix_length + 1);
+    const at::Tensor out = reference::attention(q, keys(s.query_heads), keys(s.query_heads + s.key_heads), segment.prefix_length + 1, window);
     rows.push_back(out.transpose(0, 1).reshape({segment.length, -1}));
   }
   return at::cat(rows);
@@ -139,9 +169,11 @@ TEST_P(HeadsTest, AttentionOverSharedPromptsIsTheReferenceWithItsGradient) {
   const auto batches = pack(groups, 1 << 20, 37);
   ASSERT_EQ(batches.size(), 1u);
   at::manual_seed(12);
-  expect_same_function([&](const Values& in) { return attention(in[0], batches[0], shape()); },
-                       [&](const Values& in) { return plain_attention(in[0], batches[0], shape()); },
-                       {random_values({batches[0].rows(), shape().qkv_width()})});
+  for (const std::int64_t window : {0, 5}) {
+    expect_same_function([&](const Values& in) { return attention(in[0], batches[0], shape(), window); },
+                         [&](const Values& in) { return plain_attention(in[0], batches[0], shape(), window); },
+                         {random_values({batches[0].rows(), shape().qkv_width()})});
+  }
 }
 
 TEST_P(HeadsTest, AttentionOfManyLongResponsesMatchesInDoubleAndInFloat) {
@@ -156,15 +188,18 @@ TEST_P(HeadsTest, AttentionOfManyLongResponsesMatchesInDoubleAndInFloat) {
   at::manual_seed(13);
   const at::Tensor input = 2 * random_values({batches[0].rows(), shape().qkv_width()});
   const at::Tensor direction = random_values({batches[0].rows(), shape().query_width()});
-  const at::Tensor plain_input = input.clone().requires_grad_(true);
-  const at::Tensor wanted = plain_attention(plain_input, batches[0], shape());
-  (wanted * direction).sum().backward();
-  for (const auto& [dtype, tolerance] : std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 5e-6}}) {
-    const at::Tensor ours = input.to(dtype, false, /*copy=*/true).requires_grad_(true);
-    const at::Tensor got = attention(ours, batches[0], shape());
-    expect_close(got, wanted, tolerance, "value");
-    (got * direction.to(dtype)).sum().backward();
-    expect_close(ours.grad(), plain_input.grad(), tolerance, "gradient");
+  // A window of one token, some that most or a few sequences outgrow, and one that none does.
+  for (const std::int64_t window : {0, 1, 7, 47, 200}) {
+    const at::Tensor plain_input = input.clone().requires_grad_(true);
+    const at::Tensor wanted = plain_attention(plain_input, batches[0], shape(), window);
+    (wanted * direction).sum().backward();
+    for (const auto& [dtype, tolerance] : std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 5e-6}}) {
+      const at::Tensor ours = input.to(dtype, false, /*copy=*/true).requires_grad_(true);
+      const at::Tensor got = attention(ours, batches[0], shape(), window);
+      expect_close(got, wanted, tolerance, fmt::format("value with window {}", window));
+      (got * direction.to(dtype)).sum().backward();
+      expect_close(ours.grad(), plain_input.grad(), tolerance, fmt::format("gradient with window {}", window));
+    }
   }
 }
 
@@ -197,7 +232,10 @@ INSTANTIATE_TEST_SUITE_P(Shapes, HeadsTest,
                          });
 
 TEST(RotaryTable, IsTheExactTableToFloatPrecision) {
-  const RotaryTable table = rotary_table(64, 20, 1e6, at::kDouble);
+  ModelConfig config;
+  config.head_dim = 20;
+  config.rope_theta = 1e6;
+  const RotaryTable table = rotary_table(64, config, at::kDouble);
   const RotaryTable exact = reference::exact_rotary_table(64, 20, 1e6);
   expect_close(table.cosine, exact.cosine, 64 * 1.2e-7, "cosine");  // an angle of 63 has a rounding error of 4e-6
   expect_close(table.sine, exact.sine, 64 * 1.2e-7, "sine");

@@ -1,5 +1,7 @@
-// What transformers computes for two tiny checkpoints (tests/golden/make_qwen3_golden.py), held against the plain reference
-// in double and against the engine in float32.
+// What transformers computes for tiny checkpoints, held against the plain reference in double and against the engine in
+// float32: two of Qwen3 (tests/golden/make_qwen3_golden.py), and every family and variant (make_families.py).
+#include <algorithm>
+
 #include "base/json.h"
 #include "engine/safetensors.h"
 #include "tests/engine/torch/fixtures.h"
@@ -18,9 +20,27 @@ struct Golden {
 
   explicit Golden(const std::string& name)
       : folder(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden" / name), config(read_model_config(folder)) {
-    const base::Json expected = base::read_json_file(folder / "expected.json");
+    if (std::filesystem::exists(folder / "expected.json")) {
+      read_json();
+    } else {
+      read_tensors();
+    }
+  }
+
+  static at::Tensor copy_of(const TensorView& view) {
+    at::Tensor values = at::empty(view.shape, at::kFloat);
+    std::memcpy(values.data_ptr(), view.bytes.data(), view.bytes.size());
+    return values;
+  }
+
+  void read_about(const base::Json& expected) {
     loss = expected.at("loss").get<double>();
     for (const auto& sequence : expected.at("sequences")) sequences.push_back(sequence.get<std::vector<TokenId>>());
+  }
+
+  void read_json() {
+    const base::Json expected = base::read_json_file(folder / "expected.json");
+    read_about(expected);
     for (const auto& rows : expected.at("logits")) {
       std::vector<double> flat;
       for (const auto& row : rows) {
@@ -29,10 +49,18 @@ struct Golden {
       logits.push_back(at::tensor(flat, at::kDouble).view({static_cast<std::int64_t>(rows.size()), -1}));
     }
     const SafetensorsFile stored(folder / "expected_gradients.safetensors");
-    for (const auto& [tensor_name, view] : stored.tensors()) {
-      at::Tensor values = at::empty(view.shape, at::kFloat);
-      std::memcpy(values.data_ptr(), view.bytes.data(), view.bytes.size());
-      gradients[tensor_name] = values;
+    for (const auto& [name, view] : stored.tensors()) gradients[name] = copy_of(view);
+  }
+
+  void read_tensors() {
+    const SafetensorsFile stored(folder / "expected.safetensors");
+    read_about(base::Json::parse(stored.metadata().at("about")));
+    for (std::size_t i = 0; i < sequences.size(); ++i) {
+      logits.push_back(copy_of(*stored.find(fmt::format("logits.{}", i))).to(at::kDouble));
+    }
+    const std::string prefix = "gradient.";
+    for (const auto& [name, view] : stored.tensors()) {
+      if (name.starts_with(prefix)) gradients[name.substr(prefix.size())] = copy_of(view);
     }
   }
 
@@ -67,9 +95,20 @@ at::Tensor all_logits(Decoder& decoder, const std::vector<std::vector<TokenId>>&
   return at::mm(normed, decoder.head().t());
 }
 
-class GoldenTest : public testing::TestWithParam<const char*> {};
+class GoldenTest : public testing::TestWithParam<std::string> {};
+/// Qwen3's logits are stored in double, without the rounding of rotary tables.
+class Qwen3GoldenTest : public GoldenTest {};
 
-TEST_P(GoldenTest, TheReferenceComputesWhatTransformersComputesInDouble) {
+std::vector<std::string> family_folders() {
+  std::vector<std::string> names;
+  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/families")) {
+    names.push_back("families/" + entry.path().filename().string());
+  }
+  std::sort(names.begin(), names.end());
+  return names;
+}
+
+TEST_P(Qwen3GoldenTest, TheReferenceComputesWhatTransformersComputesInDouble) {
   const Golden golden(GetParam());
   const reference::Model model = reference::model_of(*golden.decoder(at::kDouble), /*exact_rotary=*/true);
   at::Tensor loss = at::zeros({}, at::kDouble);
@@ -123,15 +162,38 @@ TEST_P(GoldenTest, TheEngineInFloatGivesTransformersLogitsLossAndGradients) {
   for (const auto& [name, window] : decoder->named_gradients()) expect_close(window, golden.gradients.at(name), 2e-5, name);
 }
 
+TEST_P(GoldenTest, ASampledTokensLogprobIsTheUpdates) {
+  const Golden golden(GetParam());
+  TorchModel model(golden.decoder(at::kFloat), {});
+  std::vector<Prompt> prompts;
+  for (const auto& sequence : golden.sequences) prompts.push_back({sequence, prompts.size(), 4});
+  const auto rollouts = model.rollout({prompts, {.max_new_tokens = 20}, 5});
+  std::vector<SharedPromptBatch> groups;
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    groups.push_back({prompts[p].tokens, {}});
+    for (const Rollout& rollout : rollouts[p]) groups.back().responses.push_back(rollout.tokens);
+  }
+  const auto logprobs = model.logprobs(groups, 1.0);
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    for (std::size_t s = 0; s < rollouts[p].size(); ++s) {
+      for (std::size_t t = 0; t < rollouts[p][s].tokens.size(); ++t) {
+        EXPECT_NEAR(rollouts[p][s].logprob[t], logprobs[p][s][t], 1e-5);
+      }
+    }
+  }
+}
+
 TEST_P(GoldenTest, SavingWritesTheSameWeightsAndAConfigThatReadsBack) {
   const Golden golden(GetParam());
-  const std::filesystem::path folder = testing::TempDir() + "whet_saved_" + GetParam();
+  const std::filesystem::path folder = testing::TempDir() + "whet_saved_" + golden.folder.filename().string();
   std::filesystem::remove_all(folder);
   std::filesystem::create_directories(folder);
   const auto first = golden.decoder(at::kFloat);
   TorchModel(first, {}).save(folder);
   const ModelConfig config = read_model_config(folder);
   EXPECT_EQ(config_json(config), config_json(golden.config));
+  EXPECT_EQ(config.rope_scaling, golden.config.rope_scaling);
+  EXPECT_EQ(config.layer_windows, golden.config.layer_windows);
   EXPECT_EQ(config.eos_token_ids, golden.config.eos_token_ids);
   Decoder again(config, at::kFloat);
   again.load(folder);
@@ -139,7 +201,13 @@ TEST_P(GoldenTest, SavingWritesTheSameWeightsAndAConfigThatReadsBack) {
   std::filesystem::remove_all(folder);
 }
 
-INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenTest, testing::Values("qwen3_untied", "qwen3_tied"));
+std::string test_name(const testing::TestParamInfo<std::string>& one) {
+  return std::filesystem::path(one.param).filename().string();
+}
+
+INSTANTIATE_TEST_SUITE_P(Qwen3, GoldenTest, testing::Values("qwen3_untied", "qwen3_tied"), test_name);
+INSTANTIATE_TEST_SUITE_P(Qwen3, Qwen3GoldenTest, testing::Values("qwen3_untied", "qwen3_tied"), test_name);
+INSTANTIATE_TEST_SUITE_P(Families, GoldenTest, testing::ValuesIn(family_folders()), test_name);
 
 }  // namespace
 }  // namespace whet::engine

@@ -8,14 +8,9 @@
 namespace whet::engine {
 namespace {
 
-struct Case {
-  std::int64_t query_heads, key_heads, width;
-  bool tied;
-};
-
-class PackedTest : public testing::TestWithParam<Case> {
+class PackedTest : public testing::TestWithParam<ModelConfig> {
  protected:
-  ModelConfig config() const { return odd_config(GetParam().query_heads, GetParam().key_heads, GetParam().width, GetParam().tied); }
+  const ModelConfig& config() const { return GetParam(); }
 };
 
 /// A fixed dLoss/dlogprob for response r, token t.
@@ -108,11 +103,14 @@ TEST_P(PackedTest, TheModelInFloatFollowsTheReferenceUnderEveryTokenBudget) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, PackedTest, testing::Values(Case{4, 2, 12, false}, Case{3, 1, 20, true}, Case{4, 4, 16, true}),
-                         [](const auto& one) {
-                           return fmt::format("Queries{}Keys{}Width{}{}", one.param.query_heads, one.param.key_heads,
-                                              one.param.width, one.param.tied ? "Tied" : "Untied");
-                         });
+std::string name_of(const testing::TestParamInfo<ModelConfig>& one) {
+  const ModelConfig& config = one.param;
+  return fmt::format("{}Queries{}Keys{}Width{}{}", config.architecture, config.num_attention_heads, config.num_key_value_heads,
+                     config.head_dim, config.tie_word_embeddings ? "Tied" : "Untied");
+}
+
+INSTANTIATE_TEST_SUITE_P(Shapes, PackedTest, testing::Values(odd_config(3, 1, 20, true), odd_config(4, 4, 16, true)), name_of);
+INSTANTIATE_TEST_SUITE_P(Families, PackedTest, testing::ValuesIn(family_configs()), name_of);
 
 TEST(Pack, HoldsAPromptOnceAndEachResponseWithoutItsLastToken) {
   const std::vector<SharedPromptBatch> groups = {{{5, 6, 7}, {{1, 2}, {3}, {4, 5, 6}}}};

@@ -17,7 +17,7 @@ at::Tensor random_floats(at::IntArrayRef sizes) { return at::randn(sizes, at::kF
 at::Tensor transposed(const at::Tensor& x, const at::Tensor& w, const at::Tensor& add = {}) {
   at::Tensor y = at::empty({x.size(0), w.size(0)}, at::kFloat);
   product_transposed(x.const_data_ptr<float>(), x.size(0), w.const_data_ptr<float>(), w.size(0), w.size(1),
-                     add.defined() ? add.const_data_ptr<float>() : nullptr, y.data_ptr<float>());
+                     {add.defined() ? add.const_data_ptr<float>() : nullptr, /*one_row=*/add.defined() && add.dim() == 1}, y.data_ptr<float>());
   return y;
 }
 
@@ -42,6 +42,7 @@ TEST(Product, EqualsDoublePrecisionInOddShapes) {
     const at::Tensor dx = x.to(at::kDouble), dw = w.to(at::kDouble), ddy = dy.to(at::kDouble);
     expect_close(transposed(x, w), at::mm(dx, dw.t()), 2e-6, what);
     expect_close(transposed(x, w, residual), at::mm(dx, dw.t()) + residual, 2e-6, what + " with a residual");
+    expect_close(transposed(x, w, residual[0]), at::mm(dx, dw.t()) + residual[0], 2e-6, what + " with a bias");
     expect_close(plain(dy, w), at::mm(ddy, dw), 2e-6, what + " backward");
     expect_close(accumulated(dy, x, start), at::mm(ddy.t(), dx) + start, 2e-6, what + " weight");
   }
@@ -51,7 +52,7 @@ TEST(Product, MayAddToItsOwnInput) {
   at::manual_seed(62);
   const at::Tensor x = random_floats({21, 35}), w = random_floats({40, 35}), residual = random_floats({21, 40});
   at::Tensor y = residual.clone();
-  product_transposed(x.const_data_ptr<float>(), 21, w.const_data_ptr<float>(), 40, 35, y.const_data_ptr<float>(), y.data_ptr<float>());
+  product_transposed(x.const_data_ptr<float>(), 21, w.const_data_ptr<float>(), 40, 35, {y.const_data_ptr<float>()}, y.data_ptr<float>());
   EXPECT_TRUE(same_bytes(y, transposed(x, w, residual)));
 }
 

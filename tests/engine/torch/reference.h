@@ -20,7 +20,7 @@ inline at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double
 
 inline at::Tensor swiglu(const at::Tensor& gate, const at::Tensor& up) { return gate * at::sigmoid(gate) * up; }
 
-/// Rotary tables in double throughout. The engine's own are float32 (functions.h says why).
+/// Rotary tables in double throughout, for models without scaling. The engine's own are float32 (rotary.h says why).
 inline RotaryTable exact_rotary_table(std::int64_t positions, std::int64_t head_width, double theta) {
   const at::Tensor exponents = at::arange(0, head_width, 2, at::kDouble) / static_cast<double>(head_width);
   const at::Tensor angles = at::outer(at::arange(positions, at::kDouble), at::exp(-std::log(theta) * exponents));
@@ -34,12 +34,15 @@ inline at::Tensor rotate(const at::Tensor& x, const at::Tensor& cosine, const at
   return at::cat({first * cosine - second * sine, first * sine + second * cosine}, -1);
 }
 
-/// softmax(q k^T / sqrt(W)) v where query i sees keys [0, seen_by_first + i). q: [Hq, Tq, W]; k, v: [Hk, Tk, W].
-inline at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t seen_by_first) {
+/// softmax(q k^T / sqrt(W)) v where query i sees keys [0, seen_by_first + i), or the last `window` of these.
+/// q: [Hq, Tq, W]; k, v: [Hk, Tk, W].
+inline at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::Tensor& v, std::int64_t seen_by_first,
+                            std::int64_t window = 0) {
   const std::int64_t copies = q.size(0) / k.size(0);
   const at::Tensor keys = k.repeat_interleave(copies, 0), values = v.repeat_interleave(copies, 0);
   const at::Tensor scores = at::matmul(q, keys.transpose(1, 2)) / std::sqrt(static_cast<double>(q.size(2)));
-  const at::Tensor hidden = at::ones({q.size(1), k.size(1)}, at::kBool).triu(seen_by_first);
+  at::Tensor hidden = at::ones({q.size(1), k.size(1)}, at::kBool).triu(seen_by_first);
+  if (window > 0) hidden = hidden.logical_or(at::ones({q.size(1), k.size(1)}, at::kBool).tril(seen_by_first - 1 - window));
   return at::matmul(scores.masked_fill(hidden, -INFINITY).softmax(-1), values);
 }
 
@@ -60,21 +63,37 @@ struct Model {
     };
     const at::Tensor ids = at::tensor(std::vector<std::int64_t>(tokens.begin(), tokens.end()));
     at::Tensor x = this->at("model.embed_tokens.weight").index_select(0, ids);
+    const Family& family = config.family();
     for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
       const auto weight = [&](const char* name) { return this->at(fmt::format("model.layers.{}.{}.weight", l, name)); };
-      const at::Tensor normed = rms_norm(x, weight("input_layernorm"), config.rms_norm_eps);
-      at::Tensor q = heads(at::matmul(normed, weight("self_attn.q_proj").t()), config.num_attention_heads);
-      at::Tensor k = heads(at::matmul(normed, weight("self_attn.k_proj").t()), config.num_key_value_heads);
-      const at::Tensor v = heads(at::matmul(normed, weight("self_attn.v_proj").t()), config.num_key_value_heads);
-      q = rotate(rms_norm(q, weight("self_attn.q_norm"), config.rms_norm_eps), cosine, sine);
-      k = rotate(rms_norm(k, weight("self_attn.k_norm"), config.rms_norm_eps), cosine, sine);
-      const at::Tensor attended = attention(q, k, v, 1).transpose(0, 1).reshape({length, -1});
-      x = x + at::matmul(attended, weight("self_attn.o_proj").t());
-      const at::Tensor mid = rms_norm(x, weight("post_attention_layernorm"), config.rms_norm_eps);
-      const at::Tensor gated = swiglu(at::matmul(mid, weight("mlp.gate_proj").t()), at::matmul(mid, weight("mlp.up_proj").t()));
-      x = x + at::matmul(gated, weight("mlp.down_proj").t());
+      const auto norm = [&](const at::Tensor& y, const char* name) { return rms_norm(y, weight(name), config.rms_norm_eps); };
+      const auto project = [&](const at::Tensor& y, const char* name) {
+        const at::Tensor product = at::matmul(y, weight(name).t());
+        const auto bias = weights.find(fmt::format("model.layers.{}.{}.bias", l, name));
+        return bias == weights.end() ? product : product + bias->second;
+      };
+      const at::Tensor entry = family.norms_after ? x : norm(x, "input_layernorm");
+      at::Tensor q = project(entry, "self_attn.q_proj"), k = project(entry, "self_attn.k_proj");
+      if (family.head_norm == HeadNorm::kWholeProjection) {
+        q = norm(q, "self_attn.q_norm");
+        k = norm(k, "self_attn.k_norm");
+      }
+      q = heads(q, config.num_attention_heads);
+      k = heads(k, config.num_key_value_heads);
+      const at::Tensor v = heads(project(entry, "self_attn.v_proj"), config.num_key_value_heads);
+      if (family.head_norm == HeadNorm::kPerHead) {
+        q = norm(q, "self_attn.q_norm");
+        k = norm(k, "self_attn.k_norm");
+      }
+      const std::int64_t window = config.window(static_cast<std::size_t>(l));
+      const at::Tensor attended = attention(rotate(q, cosine, sine), rotate(k, cosine, sine), v, 1, window);
+      const at::Tensor output = project(attended.transpose(0, 1).reshape({length, -1}), "self_attn.o_proj");
+      x = x + (family.norms_after ? norm(output, "post_attention_layernorm") : output);
+      const at::Tensor mid = family.norms_after ? x : norm(x, "post_attention_layernorm");
+      const at::Tensor mlp = project(swiglu(project(mid, "mlp.gate_proj"), project(mid, "mlp.up_proj")), "mlp.down_proj");
+      x = x + (family.norms_after ? norm(mlp, "post_feedforward_layernorm") : mlp);
     }
-    const std::string head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    const char* head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
     return at::matmul(rms_norm(x, this->at("model.norm.weight"), config.rms_norm_eps), this->at(head).t());
   }
 
@@ -99,7 +118,7 @@ inline Model model_of(const Decoder& decoder, bool exact_rotary = false) {
   }
   model.rotary = exact_rotary
                      ? exact_rotary_table(config.max_position_embeddings, config.head_dim, config.rope_theta)
-                     : rotary_table(config.max_position_embeddings, config.head_dim, config.rope_theta, at::kDouble);
+                     : rotary_table(config.max_position_embeddings, config, at::kDouble);
   return model;
 }
 

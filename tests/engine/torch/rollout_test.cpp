@@ -27,7 +27,13 @@ class RolloutTest : public testing::Test {
   TorchModel model_{decoder_, {}};
 };
 
-TEST_F(RolloutTest, EveryTokensLogprobIsTheOneThatTrainingComputes) {
+class FamilyRolloutTest : public testing::TestWithParam<ModelConfig> {
+ protected:
+  std::shared_ptr<Decoder> decoder_ = random_decoder(GetParam(), at::kFloat, 31);
+  TorchModel model_{decoder_, {}};
+};
+
+TEST_P(FamilyRolloutTest, EveryTokensLogprobIsTheOneThatTrainingComputes) {
   const auto prompts = random_prompts(24, 8, 1);
   for (const double temperature : {0.6, 1.0, 1.5}) {
     const auto rollouts = model_.rollout({prompts, {.temperature = temperature, .max_new_tokens = 40}, 7});
@@ -77,24 +83,48 @@ TEST_F(RolloutTest, StatisticsAreThoseOfTheReferencesLogits) {
   }
 }
 
-TEST_F(RolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) {
+void expect_greedy_is_arg_max(const std::shared_ptr<Decoder>& decoder) {
   const torch::NoGradGuard no_grad;
-  for (const bool tied : {false, true}) {
-    const auto decoder = random_decoder(odd_config(3, 1, 20, tied), at::kFloat, 33);
-    TorchModel model(decoder, {});
-    const reference::Model plain = reference::model_of(*decoder);
-    const auto prompts = random_prompts(8, 1, 3);
-    const auto rollouts = model.rollout({prompts, {.max_new_tokens = 40, .greedy = true}, 1});
-    for (std::size_t p = 0; p < prompts.size(); ++p) {
-      std::vector<TokenId> tokens = prompts[p].tokens;
-      for (const TokenId token : rollouts[p][0].tokens) {
-        const at::Tensor last = plain.logits(tokens).select(0, static_cast<std::int64_t>(tokens.size()) - 1);
-        ASSERT_EQ(token, last.argmax().item<std::int64_t>()) << "prompt " << p << ", token " << tokens.size();
-        tokens.push_back(token);
+  TorchModel model(decoder, {});
+  const reference::Model plain = reference::model_of(*decoder);
+  const auto prompts = random_prompts(8, 1, 3);
+  const auto rollouts = model.rollout({prompts, {.max_new_tokens = 40, .greedy = true}, 1});
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    std::vector<TokenId> tokens = prompts[p].tokens;
+    for (const TokenId token : rollouts[p][0].tokens) {
+      const at::Tensor last = plain.logits(tokens).select(0, static_cast<std::int64_t>(tokens.size()) - 1);
+      ASSERT_EQ(token, last.argmax().item<std::int64_t>()) << "prompt " << p << ", token " << tokens.size();
+      tokens.push_back(token);
+    }
+  }
+}
+
+TEST_F(RolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) {
+  for (const bool tied : {false, true}) expect_greedy_is_arg_max(random_decoder(odd_config(3, 1, 20, tied), at::kFloat, 33));
+}
+
+TEST_P(FamilyRolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) { expect_greedy_is_arg_max(decoder_); }
+
+TEST_P(FamilyRolloutTest, BatchSizeAndThreadsChangeNoBit) {
+  const auto prompts = random_prompts(16, 4, 4);
+  const SamplingOptions sampling{.max_new_tokens = 30};
+  const auto wanted = model_.rollout({prompts, sampling, 9, 64});
+  for (const int threads : {1, 3}) {
+    const ThreadCount scope(threads);
+    for (const int max_active : {1, 7, 0}) {
+      const auto got = model_.rollout({prompts, sampling, 9, max_active});
+      for (std::size_t p = 0; p < prompts.size(); ++p) {
+        for (std::size_t s = 0; s < got[p].size(); ++s) {
+          EXPECT_EQ(got[p][s].tokens, wanted[p][s].tokens);
+          EXPECT_EQ(got[p][s].logprob, wanted[p][s].logprob);
+        }
       }
     }
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Families, FamilyRolloutTest, testing::ValuesIn(family_configs()),
+                         [](const auto& one) { return one.param.architecture; });
 
 TEST_F(RolloutTest, BatchSizeOrderAndThreadsChangeNoBit) {
   const auto prompts = random_prompts(40, 6, 4);

@@ -77,12 +77,14 @@ TEST(Threads, TheKernelsGiveTheSameBytesForAnyNumber) {
   const auto options = at::TensorOptions().dtype(at::kFloat);
   const at::Tensor qkv = at::randn({batch.rows(), shape.qkv_width()}, options), x = at::randn({batch.rows(), 40}, options);
   const at::Tensor weight = at::rand({40}, options), query_weight = at::rand({12}, options), key_weight = at::rand({12}, options);
-  const RotaryTable table = rotary_table(64, 12, 1e4, at::kFloat);
+  const RotaryTable table = rotary_table(64, odd_config(), at::kFloat);
   const auto run = [&](int threads) {
     const ThreadCount scope(threads);
     std::vector<at::Tensor> leaves;
     for (const at::Tensor& t : {qkv, x, weight, query_weight, key_weight}) leaves.push_back(t.clone().requires_grad_(true));
-    const at::Tensor attended = attention(prepare_heads(leaves[0], leaves[3], leaves[4], batch, table, shape, 1e-6), batch, shape);
+    const at::Tensor prepared =
+        prepare_heads(leaves[0], leaves[3], leaves[4], batch, table, shape, HeadNorm::kPerHead, 1e-6);
+    const at::Tensor attended = attention(prepared, batch, shape);
     const at::Tensor gated = swiglu(rms_norm(leaves[1], leaves[2], 1e-6));
     attended.backward(attended.detach());
     gated.backward(gated.detach());
