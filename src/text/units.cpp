@@ -21,7 +21,12 @@ constexpr std::string_view kUnits[] = {
     "coin",       "piece",      "page",       "number",    "hertz",     "hz",
 };
 
-bool is_unit(std::string_view word) {
+/// Symbols of units that are words of their own only in a text box.
+constexpr std::string_view kSymbols[] = {"m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A",   "K",   "C",
+                                         "F", "B", "d", "Pa", "kPa", "kJ", "kW", "MHz", "mol", "ms", "kN"};
+
+bool is_unit(std::string_view word, bool in_text_box) {
+  if (in_text_box && std::find(std::begin(kSymbols), std::end(kSymbols), word) != std::end(kSymbols)) return true;
   std::string lower(word);
   for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   const auto listed = [](std::string_view name) {
@@ -33,7 +38,7 @@ bool is_unit(std::string_view word) {
 
 }  // namespace
 
-bool is_unit_text(std::string_view text) {
+bool is_unit_text(std::string_view text, bool in_text_box) {
   constexpr std::size_t kLongest = 64;
   if (text.size() > kLongest) return false;
   bool has_unit = false;
@@ -41,7 +46,7 @@ bool is_unit_text(std::string_view text) {
     if (std::isalpha(static_cast<unsigned char>(text[i]))) {
       std::size_t end = i;
       while (end < text.size() && std::isalpha(static_cast<unsigned char>(text[end]))) ++end;
-      if (!is_unit(text.substr(i, end - i))) return false;
+      if (!is_unit(text.substr(i, end - i), in_text_box)) return false;
       has_unit = true;
       i = end;
     } else if (std::string_view(" ./^{}23-%").find(text[i]) != std::string_view::npos) {

@@ -126,7 +126,7 @@ TEST(Canonical, ReadsWell) {
   EXPECT_EQ(canonical("(b)"), "B");
   EXPECT_EQ(canonical("\\dfrac{6}{-8}"), "-3/4");
   EXPECT_EQ(canonical("\\text{Evelyn}"), "evelyn");
-  EXPECT_EQ(canonical("x \\in [-2,7]"), "x\\in[-2,7]");
+  EXPECT_EQ(canonical("x \\in [-2,7]"), "[-2,7]");
   EXPECT_EQ(canonical("$$"), "");
 }
 

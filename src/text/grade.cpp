@@ -1,0 +1,100 @@
+#include "text/grade.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "text/canonical.h"
+#include "text/extract.h"
+#include "text/latex.h"
+
+namespace whet::text {
+namespace {
+
+std::string_view noun(AnswerKind kind) {
+  switch (kind) {
+    case AnswerKind::kNumber: return "number";
+    case AnswerKind::kExpression: return "expression";
+    case AnswerKind::kList: return "list";
+    case AnswerKind::kTuple: return "tuple";
+    case AnswerKind::kInterval: return "interval";
+    case AnswerKind::kMatrix: return "matrix";
+    case AnswerKind::kEquation: return "equation";
+    case AnswerKind::kInequality: return "inequality";
+    case AnswerKind::kChoice: return "letter";
+    case AnswerKind::kWords: return "word";
+    case AnswerKind::kNumeral: return "numeral";
+    case AnswerKind::kText: return "text";
+  }
+  return "text";
+}
+
+std::string plural(AnswerKind kind) {
+  if (kind == AnswerKind::kMatrix) return "matrices";
+  if (kind == AnswerKind::kInequality) return "inequalities";
+  return std::string(noun(kind)) + "s";
+}
+
+/// An answer as it is shown: not whole when long, and never cut inside a character of UTF-8.
+std::string shown(const std::string& text) {
+  constexpr std::size_t kLongest = 60;
+  if (text.size() <= kLongest) return text;
+  std::size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80) --end;
+  return text.substr(0, end) + "...";
+}
+
+/// In how many elements two lists differ: those of the longer one that find no partner.
+std::size_t unmatched(const Answer& a, const Answer& b) {
+  if (a.kind != AnswerKind::kList) {
+    std::size_t same = 0;
+    for (std::size_t i = 0; i < std::min(a.parts.size(), b.parts.size()); ++i) same += a.parts[i] == b.parts[i];
+    return std::max(a.parts.size(), b.parts.size()) - same;
+  }
+  std::vector<std::string> left = a.parts, right = b.parts, common;
+  std::sort(left.begin(), left.end());
+  std::sort(right.begin(), right.end());
+  std::set_intersection(left.begin(), left.end(), right.begin(), right.end(), std::back_inserter(common));
+  return std::max(left.size(), right.size()) - common.size();
+}
+
+}  // namespace
+
+std::string answer_in_text(std::string_view text) {
+  if (auto found = extract_answer(text)) return *std::move(found);
+  return std::string(trim(text));
+}
+
+Verdict grade(std::string_view answer, std::string_view reference) {
+  const std::string left = answer_in_text(answer), right = answer_in_text(reference);
+  if (left.empty() || right.empty()) {
+    return {false, fmt::format("no-answer: the {} is empty", left.empty() ? "answer" : "reference")};
+  }
+  const Answer a = canonical_answer(left), b = canonical_answer(right);
+  if (left == right) return {true, fmt::format("same-text: {}", shown(left))};
+  if (a.text == b.text) return {true, fmt::format("equal: {} {}", noun(b.kind), shown(b.text))};
+  if (a.too_hard || b.too_hard) {
+    return {false, fmt::format("too-hard: {} is beyond the bounds of the algebra, and they are not written alike",
+                               shown(a.too_hard ? a.text : b.text))};
+  }
+  if (a.kind == AnswerKind::kText || b.kind == AnswerKind::kText) {
+    const Answer& unknown = a.kind == AnswerKind::kText ? a : b;
+    return {false, fmt::format("different-text: {} is not parsed, and they are not written alike", shown(unknown.text))};
+  }
+  const auto is_quantity = [](AnswerKind kind) { return kind == AnswerKind::kNumber || kind == AnswerKind::kExpression; };
+  if (a.kind != b.kind && !(is_quantity(a.kind) && is_quantity(b.kind))) {
+    return {false, fmt::format("different-kind: {} {} and {} {}", noun(a.kind), shown(a.text), noun(b.kind), shown(b.text))};
+  }
+  if (!a.parts.empty() && !b.parts.empty()) {
+    const std::size_t count = unmatched(a, b);
+    if (count > 0) {
+      return {false, fmt::format("different-elements: {} differ in {} element{}", plural(a.kind), count, count == 1 ? "" : "s")};
+    }
+    return {false, fmt::format("different-elements: {} with the same elements, {} and {}", plural(a.kind), shown(a.text),
+                               shown(b.text))};
+  }
+  const AnswerKind kind = is_quantity(a.kind) ? std::max(a.kind, b.kind) : a.kind;
+  return {false, fmt::format("different-value: {} {} and {}", plural(kind), shown(a.text), shown(b.text))};
+}
+
+}  // namespace whet::text
