@@ -28,7 +28,7 @@ constexpr std::string_view kFonts[] = {"mathrm", "mathbf", "mathit", "mathsf", "
 constexpr Meaning kSymbols[] = {
     {"cdot", "*"},       {"times", "*"},      {"ast", "*"},         {"div", "/"},        {"le", "<="},
     {"leq", "<="},       {"leqslant", "<="},  {"ge", ">="},         {"geq", ">="},       {"geqslant", ">="},
-    {"lt", "<"},         {"gt", ">"},         {"ne", "!="},         {"neq", "!="},       {"approx", "="},
+    {"lt", "<"},         {"gt", ">"},         {"ne", "!="},         {"neq", "!="},       {"approx", "approx"},
     {"in", "in"},        {"cup", "cup"},      {"bigcup", "cup"},    {"setminus", "setminus"},
     {"backslash", "setminus"},                {"pm", "pm"},         {"mp", "mp"},        {"frac", "frac"},
     {"dfrac", "frac"},   {"tfrac", "frac"},   {"cfrac", "frac"},    {"sfrac", "frac"},   {"nicefrac", "frac"},
@@ -38,7 +38,7 @@ constexpr Meaning kSymbols[] = {
     {"degree", "deg"},   {"circ", "deg"},     {"colon", ":"},       {"lbrack", "["},     {"rbrack", "]"},
     {"emptyset", "emptyset"},                 {"varnothing", "emptyset"},                {"angle", "angle"},
     {"land", "and"},     {"lor", "and"},      {"wedge", "and"},     {"vee", "and"},      {"percent", "%"},
-    {"lparen", "("},     {"rparen", ")"},     {"simeq", "="},       {"equiv", "="},      {"coloneqq", "="},
+    {"lparen", "("},     {"rparen", ")"},     {"simeq", "approx"},       {"equiv", "="},      {"coloneqq", "="},
 };
 constexpr std::string_view kNames[] = {
     "pi",    "theta", "alpha", "beta", "gamma", "delta", "epsilon", "varepsilon", "phi",   "varphi", "lambda", "mu",
@@ -58,7 +58,7 @@ constexpr Meaning kPlainNames[] = {{"pi", "\\pi"},         {"Pi", "\\pi"},      
 constexpr Meaning kSigns[] = {
     {"\xE2\x88\x92", "-"},   {"\xE2\x80\x93", "-"},  {"\xC3\x97", "*"},          {"\xC3\xB7", "/"},
     {"\xC2\xB7", "*"},       {"\xE2\x8B\x85", "*"},  {"\xE2\x88\x99", "*"},      {"\xE2\x89\xA4", "<="},
-    {"\xE2\x89\xA5", ">="},  {"\xE2\x89\xA0", "!="}, {"\xE2\x89\x88", "="},      {"\xE2\x88\xAA", "cup"},
+    {"\xE2\x89\xA5", ">="},  {"\xE2\x89\xA0", "!="}, {"\xE2\x89\x88", "approx"},      {"\xE2\x88\xAA", "cup"},
     {"\xE2\x88\x88", "in"},  {"\xC2\xB1", "pm"},     {"\xE2\x88\x93", "mp"},     {"\xC2\xB0", "deg"},
     {"\xE2\x88\x85", "emptyset"},                    {"\xE2\x9F\xA8", "<("},     {"\xE2\x9F\xA9", ">)"},
     {"\xE2\x88\x96", "setminus"},                    {"\xE2\x88\xA0", "angle"},  {"\xEF\xBC\x8C", ","},

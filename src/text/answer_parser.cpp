@@ -1,6 +1,7 @@
 #include "text/answer_parser.h"
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "text/algebra.h"
@@ -32,7 +33,7 @@ class Parser {
   explicit Parser(std::string_view answer) : answer_(answer), tokens_(tokens_of(answer)) {}
 
   Answer parse() {
-    while (now().is("=")) ++at_;  // "= 5", "\approx 5"
+    while (now().is("=") || now().is("approx")) ++at_;  // "= 5", "\approx 5"
     std::vector<Value> items = list();
     if (now().type != Token::Type::kEnd || items.empty()) throw NotMathematics{};
     Value all = joined(std::move(items));
@@ -127,16 +128,20 @@ class Parser {
   /// The elements of a list that is not in brackets, as one value.
   Value joined(std::vector<Value> items) {
     if (items.size() == 1) return std::move(items[0]);
-    // "x = 1, y = 2" keeps its names; "x = 1 or x = 2" and "x = 1, 2" are lists of values.
-    std::vector<std::string> names;
+    // "y = 2, x = 1" is (1,2): values in the order of their names. Names that differ in their index alone, as in
+    // "x_1 = 3, x_2 = 5", count solutions, and "x = 1 or x = 2" and "x = 1, 2" are lists too.
+    std::set<std::string> names, stems;
     for (const Value& item : items) {
-      if (!item.name.empty()) names.push_back(item.name);
+      if (item.name.empty()) continue;
+      names.insert(item.name);
+      stems.insert(item.name.substr(0, item.name.find('_')));
     }
-    std::sort(names.begin(), names.end());
-    if (names.size() == items.size() && std::adjacent_find(names.begin(), names.end()) == names.end()) {
-      for (Value& item : items) {
-        item = made_relation(item.name + "=" + text(item, false), true);
-      }
+    if (names.size() == items.size() && stems.size() == names.size()) {
+      std::sort(items.begin(), items.end(), [](const Value& a, const Value& b) { return a.name < b.name; });
+      Value result;
+      result.kind = Value::Kind::kTuple;
+      result.items = std::move(items);
+      return result;
     }
     Value result;
     const bool all_regions = std::all_of(items.begin(), items.end(), [this](const Value& item) {
@@ -200,7 +205,7 @@ class Parser {
   // --- relations ----------------------------------------------------------------------------------------------------
 
   bool is_relation() const {
-    for (const std::string_view symbol : {"=", "<", ">", "<=", ">=", "!=", "in"}) {
+    for (const std::string_view symbol : {"=", "<", ">", "<=", ">=", "!=", "in", "approx"}) {
       if (now().is(symbol)) return true;
     }
     return false;
@@ -210,16 +215,18 @@ class Parser {
   std::size_t after_name() const {
     std::size_t i = at_;
     int depth = 0;
-    bool has_letter = false;
+    bool has_letter = false, has_fraction = false;
     std::size_t plain_letters = 0;
     for (; i < tokens_.size(); ++i) {
       const Token& token = tokens_[i];
-      if (token.is("(") || token.is("{")) {
+      if (token.is("frac") || token.is("/") || token.is(":") || token.is("|")) {
+        has_fraction = true;  // "\frac{NO}{BO} = ...", "A:B = ...", "|AB| = ...": of capitals only
+      } else if (token.is("(") || token.is("{")) {
         ++depth;
       } else if (token.is(")") || token.is("}")) {
         if (--depth < 0) return 0;
       } else if (depth == 0) {
-        if (token.is("=") || token.is("in")) break;
+        if (token.is("=") || token.is("in") || token.is("approx")) break;
         const bool is_letter = token.type == Type::kLetter;
         const bool is_wordy = token.type == Type::kWord || token.type == Type::kName || token.type == Type::kText;
         const bool is_index = i > at_ && tokens_[i - 1].is("_");
@@ -243,6 +250,19 @@ class Parser {
         if (!fits) return 0;
       }
       return i + 1;
+    }
+    if (has_fraction) {
+      bool all_capitals = true;
+      for (std::size_t j = at_; j < i; ++j) {
+        const bool is_index = tokens_[j - (j > at_ ? 1 : 0)].is("_");
+        all_capitals &= tokens_[j].type == Type::kSymbol || is_index ||
+                        (tokens_[j].type == Type::kLetter && tokens_[j].text[0] <= 'Z') ||
+                        (tokens_[j].type == Type::kWord && tokens_[j].text[0] <= 'Z');
+        if (tokens_[j].is("+") || tokens_[j].is("-") || tokens_[j].is("*")) return 0;
+      }
+      const bool is_letters = std::any_of(tokens_.begin() + static_cast<long>(at_), tokens_.begin() + static_cast<long>(i),
+                                          [](const Token& token) { return token.type == Type::kLetter; });
+      return all_capitals && is_letters ? i + 1 : 0;
     }
     if (!has_letter || plain_letters > 1) return 0;
     return i + 1;
@@ -278,9 +298,18 @@ class Parser {
     std::vector<Value> sides{set_expression()};
     std::vector<std::string> operators;
     while (is_relation()) {
-      operators.push_back(now().text);
+      const std::string relation = now().text;
       ++at_;
-      sides.push_back(set_expression());
+      Value side = set_expression();
+      if (relation == "approx") {  // "\sqrt{2} \approx 1.414" is \sqrt{2}
+        while (is_relation()) {
+          ++at_;
+          set_expression();
+        }
+        break;
+      }
+      operators.push_back(relation);
+      sides.push_back(std::move(side));
     }
     if (operators.empty()) return now().is(":") ? ratio(std::move(sides[0])) : std::move(sides[0]);
     for (const Value& side : sides) {
@@ -354,7 +383,14 @@ class Parser {
     result.open = low_closed ? '[' : '(';
     result.close = high_closed ? ']' : ')';
     result.items = {of_quantity(low), of_quantity(high)};
-    return result;
+    return opened(std::move(result));
+  }
+
+  /// Infinity belongs to no interval, whatever bracket stands beside it.
+  Value opened(Value interval) {
+    if (text(interval.items[0], false) == "-\\infty") interval.open = '(';
+    if (text(interval.items[1], false) == "\\infty") interval.close = ')';
+    return interval;
   }
 
   Quantity infinity(int sign) {
@@ -393,7 +429,7 @@ class Parser {
       }
       const auto letters = algebra_.letters(sides[1].quantity);
       if (letters.size() != 1 || !algebra_.is_number(sides[0].quantity) || !algebra_.is_number(sides[2].quantity) ||
-          algebra_.text(sides[1].quantity) != letters[0]) {
+          (algebra_.text(sides[1].quantity) != letters[0] && algebra_.text(sides[1].quantity) != "f(" + letters[0] + ")")) {
         throw NotMathematics{};
       }
       return interval(sides[0].quantity, operators[0].size() == 2, sides[2].quantity, operators[1].size() == 2);
@@ -872,7 +908,10 @@ class Parser {
     if (items.size() == 2 && !is_angle) {
       result.open = token.is("[") ? '[' : '(';
       result.close = close.is("]") ? ']' : ')';
+      result.items = std::move(items);
+      result = opened(std::move(result));
       if (result.open != '(' || result.close != ')') result.kind = Value::Kind::kInterval;
+      return result;
     }
     result.items = std::move(items);
     return result;

@@ -27,31 +27,62 @@ std::string_view tidy(std::string_view text) {
   }
 }
 
+/// Whether only a conjunction stands between two boxes: ", ", " and ", "$; $", "\quad \text{or}\quad".
+bool joins(std::string_view gap) {
+  constexpr std::size_t kLongest = 64;
+  if (gap.size() > kLongest) return false;
+  bool has_conjunction = false;
+  for (std::size_t i = 0; i < gap.size();) {
+    if (std::string_view(" \t\r\n$()[]{}").find(gap[i]) != kNone) {
+      ++i;
+    } else if (gap[i] == ',' || gap[i] == ';') {
+      has_conjunction = true;
+      ++i;
+    } else {
+      const bool is_command = gap[i] == '\\';
+      std::size_t end = i + (is_command ? 1 : 0);
+      const std::size_t begin = end;
+      while (end < gap.size() && is_letter(gap[end])) ++end;
+      const std::string_view word = gap.substr(begin, end - begin);
+      if (is_command ? !(word.empty() || word == "quad" || word == "qquad" || word == "text" || word == "mbox")
+                     : !(word == "and" || word == "or")) {
+        return false;
+      }
+      has_conjunction |= !is_command;
+      i = is_command && word.empty() ? end + 1 : end;
+    }
+  }
+  return has_conjunction;
+}
+
 /// Rule 1. One pass with a stack of open braces, because a response may open a hundred thousand boxes and close none.
 std::string_view last_boxed(std::string_view text) {
   struct Open {
-    std::size_t inside;
+    std::size_t command, inside;
     bool is_box;
   };
+  struct Box {
+    std::size_t begin, end;
+    std::string_view content;
+  };
   std::vector<Open> open;
-  std::string_view best;
-  std::size_t best_at = 0;
-  const auto offer = [&](std::size_t at, std::string_view content) {
+  std::vector<Box> boxes;  // in the order of their ends
+  std::size_t last = 0;    // the one that begins latest
+  const auto offer = [&](std::size_t begin, std::size_t end, std::string_view content) {
     content = trim(content);
-    if (!content.empty() && (best.empty() || at >= best_at)) {
-      best = content;
-      best_at = at;
-    }
+    if (content.empty()) return;
+    boxes.push_back({begin, end, content});
+    if (begin >= boxes[last].begin) last = boxes.size() - 1;
   };
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == '{') {
-      open.push_back({i + 1, false});
+      open.push_back({i, i + 1, false});
     } else if (c == '}') {
       if (open.empty()) continue;
       const Open group = open.back();
       open.pop_back();
-      if (group.is_box) offer(group.inside, text.substr(group.inside, i - group.inside));
+      if (group.is_box) offer(group.command, i + 1, text.substr(group.inside, i - group.inside));
     } else if (c == '\\') {
       std::size_t end = i + 1;
       while (end < text.size() && is_letter(text[end])) ++end;
@@ -60,22 +91,36 @@ std::string_view last_boxed(std::string_view text) {
         continue;
       }
       const std::string_view name = text.substr(i + 1, end - i - 1);
+      const std::size_t command = i;
       i = end - 1;
       if (name != "boxed" && name != "fbox") continue;
       std::size_t next = end;
       while (next < text.size() && text[next] == ' ') ++next;
       if (next == text.size()) continue;
       if (text[next] == '{') {
-        open.push_back({next + 1, true});
+        open.push_back({command, next + 1, true});
         i = next;
       } else {
         const std::size_t stop = std::min(text.find_first_of(" \t\r\n$", next), text.size());
-        offer(next, tidy(text.substr(next, stop - next)));
+        offer(command, stop, tidy(text.substr(next, stop - next)));
         i = stop - 1;
       }
     }
   }
-  return best;
+  if (boxes.empty()) return {};
+  // "\boxed{1}, \boxed{2} and \boxed{3}" is one answer, a list; "\boxed{1} and \boxed{1}" is one said twice.
+  constexpr int kMostJoined = 64;
+  std::size_t begin = boxes[last].begin;
+  bool all_alike = true;
+  int joined = 1;
+  for (std::size_t i = last; i-- > 0 && joined < kMostJoined;) {
+    if (boxes[i].end > begin) continue;
+    if (!joins(text.substr(boxes[i].end, begin - boxes[i].end))) break;
+    all_alike &= boxes[i].content == boxes[last].content;
+    begin = boxes[i].begin;
+    ++joined;
+  }
+  return all_alike ? boxes[last].content : text.substr(begin, boxes[last].end - begin);
 }
 
 /// Rule 2.

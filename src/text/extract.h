@@ -11,7 +11,8 @@ namespace whet::text {
 /// finds one:
 ///
 /// 1. the last `\boxed{...}` or `\fbox{...}` with balanced braces and something inside (of nested ones the inner), or
-///    `\boxed 5`, whichever begins later;
+///    `\boxed 5`, whichever begins later; with boxes before it from which only a comma, "and" or "or" parts it, all of
+///    them as a list;
 /// 2. the last `#### x`, up to the end of its line;
 /// 3. the last `Answer: x` or `answer is x` (any case; perhaps with a colon, `**` or `=`), up to the end of its
 ///    sentence.

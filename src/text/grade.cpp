@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
+#include <utility>
 
 #include "text/canonical.h"
 #include "text/extract.h"
@@ -58,10 +60,41 @@ std::size_t unmatched(const Answer& a, const Answer& b) {
   return std::max(left.size(), right.size()) - common.size();
 }
 
+/// The last formula of a text that also has prose: "Therefore $x \\geq 5$ is the solution." Nothing for a text that is
+/// all formula, or in which "$" stands for money.
+std::string_view last_formula(std::string_view text) {
+  std::string_view found;
+  std::size_t longest = 0, word = 0;
+  for (std::size_t i = 0; i < text.size();) {
+    std::string_view closing;
+    for (const auto& [open, close] : {std::pair{"$$", "$$"}, {"$", "$"}, {"\\[", "\\]"}, {"\\(", "\\)"}}) {
+      if (text.substr(i, std::string_view(open).size()) == open) {
+        closing = close;
+        break;
+      }
+    }
+    if (closing.empty()) {
+      const bool is_letter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
+      word = is_letter ? word + 1 : 0;
+      const bool is_conjunction = word == 3 && text.substr(i - 2, 3) == "and";
+      if (!is_conjunction) longest = std::max(longest, word);
+      i += text[i] == '\\' ? 2 : 1;
+      continue;
+    }
+    const std::size_t begin = i + closing.size(), end = text.find(closing, begin);
+    if (end == std::string_view::npos) return {};
+    if (const std::string_view inside = trim(text.substr(begin, end - begin)); !inside.empty()) found = inside;
+    word = 0;
+    i = end + closing.size();
+  }
+  return longest >= 3 ? found : std::string_view{};
+}
+
 }  // namespace
 
 std::string answer_in_text(std::string_view text) {
   if (auto found = extract_answer(text)) return *std::move(found);
+  if (const std::string_view formula = last_formula(text); !formula.empty()) return std::string(formula);
   return std::string(trim(text));
 }
 

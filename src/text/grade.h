@@ -22,8 +22,8 @@ struct Verdict {
   std::string reason;
 };
 
-/// The answer in a text that may be a whole response: what extract_answer() finds, or all of it when it finds nothing.
-/// Empty when there is nothing but blanks.
+/// The answer in a text that may be a whole response: what extract_answer() finds; else the last formula ("$...$",
+/// "\\[...\\]") when words stand around it; else all of it. Empty when there is nothing but blanks.
 std::string answer_in_text(std::string_view text);
 
 /// Whether answer and reference are equivalent, by the relation of text/equivalence.h, after answer_in_text() of both.

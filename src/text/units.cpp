@@ -16,7 +16,7 @@ constexpr std::string_view kUnits[] = {
     "hour",       "hr",         "day",        "week",      "month",     "year",    "mph",    "kph",    "kg",
     "mg",         "gram",       "kilogram",   "lb",        "pound",     "ounce",   "oz",     "ton",    "liter",
     "litre",      "ml",         "gallon",     "quart",     "pint",      "cup",     "dollar", "cent",   "usd",
-    "euro",       "degree",     "deg",        "radian",    "rad",       "percent", "unit",   "square", "cubic",
+    "euro",       "degree",     "deg",        "radian",    "rad",       "percent", "pct",    "percentage", "unit",   "square", "cubic",
     "sq",         "cu",         "per",        "point",     "people",    "person",  "way",    "time",   "student",
     "coin",       "piece",      "page",       "number",    "hertz",     "hz",
 };
