@@ -5,7 +5,7 @@ Cases come from three places:
 
 - references of the benchmarks (JSON lines with an `answer`), each against itself and against variants made by rules whose
   effect is known: reordered and reformatted ones are equal, perturbed ones are not. The rule is the judge;
-- scripts/grader_behaviours.jsonl: pairs written for this comparison, with a verdict given by hand;
+- tests/golden/grader_pairs.jsonl: pairs written for this comparison, with a verdict given by hand;
 - with --peer-source, the pairs in the tests of an unpacked Math-Verify source distribution (pip download --no-binary
   :all: math-verify), with the verdict that its authors expect. Nothing of them is kept here.
 
@@ -205,7 +205,7 @@ def data_cases(folder):
 
 
 def behaviour_cases():
-    path = pathlib.Path(__file__).with_name("grader_behaviours.jsonl")
+    path = pathlib.Path(__file__).parents[1] / "tests/golden/grader_pairs.jsonl"
     for line in path.open():
         row = json.loads(line)
         yield Case("behaviours", row["rule"], row["reference"], row["answer"], row["equivalent"])

@@ -59,23 +59,6 @@ std::string_view without_punctuation(std::string_view text, std::string_view mar
   return text;
 }
 
-/// The same for text that is still LaTeX: delimiters of mathematics may stand inside the punctuation. An exclamation
-/// mark stays, because it is a factorial.
-std::string_view without_delimiters(std::string_view text) {
-  for (;;) {
-    const std::size_t before = text.size();
-    text = without_punctuation(text, ".,;:*$");
-    while (!text.empty() && text.front() == '$') text = trim(text.substr(1));
-    for (const std::string_view opening : {"\\(", "\\["}) {
-      if (text.substr(0, 2) == opening) text = trim(text.substr(2));
-    }
-    for (const std::string_view closing : {"\\)", "\\]"}) {
-      if (text.size() >= 2 && text.substr(text.size() - 2) == closing) text = trim(text.substr(0, text.size() - 2));
-    }
-    if (text.size() == before) return text;
-  }
-}
-
 /// Without braces that enclose all of it. One pass finds every brace's partner, because a text may be nothing but
 /// braces.
 std::string_view without_outer_braces(std::string_view text) {
@@ -99,6 +82,28 @@ std::string_view without_outer_braces(std::string_view text) {
     while (begin < end && text[end - 1] == ' ') --end;
   }
   return text.substr(begin, end - begin);
+}
+
+/// The same for text that is still LaTeX: delimiters of mathematics may stand inside the punctuation. An exclamation
+/// mark stays, because it is a factorial.
+std::string_view without_delimiters(std::string_view text) {
+  for (;;) {
+    const std::size_t before = text.size();
+    text = without_punctuation(text, ".,;:*$");
+    while (!text.empty() && text.front() == '$') text = trim(text.substr(1));
+    for (const std::string_view opening : {"\\(", "\\["}) {
+      if (text.substr(0, 2) == opening) text = trim(text.substr(2));
+    }
+    for (const std::string_view closing : {"\\)", "\\]"}) {
+      if (text.size() >= 2 && text.substr(text.size() - 2) == closing) text = trim(text.substr(0, text.size() - 2));
+    }
+    for (const std::string_view box : {"\\boxed", "\\fbox"}) {
+      if (text.substr(0, box.size()) != box) continue;
+      const std::string_view braced = trim(text.substr(box.size()));
+      if (const std::string_view inside = without_outer_braces(braced); inside.size() < braced.size()) text = inside;
+    }
+    if (text.size() == before) return without_outer_braces(text);
+  }
 }
 
 /// Whether only an exponent or blanks follow, as in "\text{cm}^{2}".
