@@ -34,6 +34,9 @@ INSTANTIATE_TEST_SUITE_P(
                     Case{"\\boxed{\\{1,2\\}}", "\\{1,2\\}"},
                     Case{"\\boxed{\\left\\{ 1 \\right.}", "\\left\\{ 1 \\right."}, Case{"} \\boxed{9}", "9"},
                     Case{"{ \\boxed{9}", "9"}, Case{"\\boxed{5} \\boxed{}", "5"}, Case{"\\boxed{8} #### 9", "8"},
+                    Case{"\\boxed{1}, \\boxed{2} and \\boxed{3}.", "\\boxed{1}, \\boxed{2} and \\boxed{3}"},
+                    Case{"\\boxed{7} so \\boxed{1}\\text{ or }\\boxed 2", "\\boxed{1}\\text{ or }\\boxed 2"},
+                    Case{"\\boxed{4}, \\boxed{4}", "4"}, Case{"\\boxed{4} \\boxed{5}", "5"},
                     Case{"\\boxedx{5}", std::nullopt},
                     Case{"\\boxed{(-\\infty, 2] \\cup [3, \\infty)}", "(-\\infty, 2] \\cup [3, \\infty)"}));
 

@@ -94,7 +94,8 @@ TEST(Grade, SaysWhy) {
 
 TEST(Grade, FindsAnswersInResponses) {
   EXPECT_EQ(answer_in_text("so \\boxed{1}, no: \\boxed{2}."), "2");
-  EXPECT_EQ(answer_in_text("\\boxed{1}, \\boxed{2} and \\boxed{3}"), "1, 2, 3");
+  EXPECT_EQ(canonical(answer_in_text("so \\boxed{1}$, $\\boxed{2} and \\boxed{3}.")), "1, 2, 3");
+  EXPECT_EQ(canonical(answer_in_text("\\boxed{3} then \\boxed{1}, \\boxed{2}")), "1, 2");
   EXPECT_EQ(answer_in_text("\\boxed{5} and \\boxed{5}"), "5");
   EXPECT_EQ(answer_in_text("Therefore $x \\geq 5$ is the solution."), "x \\geq 5");
   EXPECT_EQ(answer_in_text("It costs $5 and $6."), "5 and");  // two dollar signs are a formula
