@@ -1,5 +1,6 @@
-// 1 for the answer that most rollouts of the group gave. An absent answer is paid 0 and votes for nothing, so a group
-// without any answer has no label and pays 0 throughout.
+// 1 for the answer that most of the policy's rollouts gave: of the group, or of a larger ballot of which the group is a
+// part. An absent answer is paid 0 and votes for nothing, so a group without any answer has no label and pays 0
+// throughout.
 #include "rewards/vote.h"
 
 namespace whet::rewards {
@@ -16,9 +17,14 @@ class MajorityVote final : public Reward {
 
 const base::Registrar kRegistered(rewards(), kName,
                                   RewardEntry{.family = "ensemble",
-                                              .formula = "1 if the answer is in the group's largest class, else 0",
+                                              .formula = "1 if the answer is in the votes' largest class, else 0",
                                               .source = "TTRL, arXiv 2504.16084; SRT, arXiv 2505.21444",
+                                              .failure = "every problem goes to its first majority, right or wrong; "
+                                                         "then one answer for all",
+                                              .cost = {.extra_rollouts = "votes - samples"},
+                                              .needs = {.answers = true, .votes = Votes::kOwn},
                                               .binary = true,
+                                              .form = kMajorityForm,
                                               .make = [](const RewardOptions&) { return std::make_unique<MajorityVote>(); }});
 
 }  // namespace

@@ -33,7 +33,12 @@ const base::Registrar kRegistered(rewards(), "probability",
                                   RewardEntry{.family = "certainty",
                                               .formula = "exp(sum_t log pi_t(y_t))",
                                               .source = "RLSC, arXiv 2506.06395",
+                                              .failure = "shorter and shorter: every token costs probability",
                                               .needs = {.token_stats = true},
+                                              .form = UnifiedForm{.anchor = Anchor::kSampledToken,
+                                                                  .sign = -1,
+                                                                  .index_set = IndexSet::kTokensSummed,
+                                                                  .transform = Transform::kExp},
                                               .make = [](const RewardOptions&) { return std::make_unique<Probability>(); }});
 
 }  // namespace

@@ -1,4 +1,8 @@
-// The share of the group that gave the same answer. Absent answers count in the denominator and are paid 0.
+// The share of the votes that agree with a response's answer. Absent answers count in the denominator and are paid 0.
+//
+// The entropy window: groups that are too certain or too uncertain pay nothing. The entropy is that of the metric
+// `answer_entropy` (nats, no answer an outcome of its own), so that a run shows where a window would cut.
+#include "base/error.h"
 #include "rewards/vote.h"
 
 namespace whet::rewards {
@@ -8,7 +12,9 @@ constexpr const char* kName = "semantic-entropy";
 
 class SemanticEntropy final : public Reward {
  public:
-  explicit SemanticEntropy(const RewardOptions& options) : low_(options.entropy_low), high_(options.entropy_high) {}
+  explicit SemanticEntropy(const RewardOptions& options) : low_(options.entropy_low), high_(options.entropy_high) {
+    if (high_ > 0 && high_ < low_) base::user_error("entropy-high", "{}, want at least --entropy-low {}", high_, low_);
+  }
 
   Scored score(const Group& group, base::Random&) const override {
     const Ballot ballot = voters(group, Votes::kOwn, kName);
@@ -27,11 +33,19 @@ class SemanticEntropy final : public Reward {
   double low_, high_;
 };
 
-const base::Registrar kRegistered(rewards(), kName,
-                                  RewardEntry{.family = "ensemble",
-                                              .formula = "size of the answer's class / n",
-                                              .source = "EMPO, arXiv 2504.05812",
-                                              .make = [](const RewardOptions& options) { return std::make_unique<SemanticEntropy>(options); }});
+const base::Registrar kRegistered(
+    rewards(), kName,
+    RewardEntry{.family = "ensemble",
+                .formula = "votes for the answer's class / votes; 0 outside the entropy window",
+                .source = "EMPO, arXiv 2504.05812",
+                .failure = "as majority-vote, more slowly: minorities are paid too",
+                .cost = {.extra_rollouts = "votes - samples"},
+                .needs = {.answers = true, .votes = Votes::kOwn},
+                .form = UnifiedForm{.anchor = Anchor::kSampledAnswer,
+                                    .sign = -1,
+                                    .index_set = IndexSet::kAnswer,
+                                    .transform = Transform::kExp},
+                .make = [](const RewardOptions& options) { return std::make_unique<SemanticEntropy>(options); }});
 
 }  // namespace
 }  // namespace whet::rewards

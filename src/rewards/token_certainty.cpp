@@ -38,7 +38,8 @@ RewardEntry self_certainty() {
   result.formula = "mean_t KL(U || pi_t)";
   result.source = "RLIF / Intuitor, arXiv 2505.19590";
   result.failure = "drifts to confident wrong answers, long ones with many easy tokens";
-  result.form = UnifiedForm{.anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens};
+  result.form = UnifiedForm{.anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens,
+                            .transform = Transform::kLessLogV};
   return result;
 }
 

@@ -37,6 +37,7 @@ enum class Inner {
 /// psi: increasing, so that it never changes which response is preferred.
 enum class Transform {
   kIdentity,
+  kLessLogV,            ///< x - log V, which makes a cross-entropy with the uniform a divergence from it
   kExp,
   kIndicatorOfMaximum,  ///< 1 where no answer is likelier (ties broken as votes are), else 0
 };

@@ -11,12 +11,6 @@
 namespace whet::rewards {
 namespace {
 
-/// Added in sorted order: the rounding of a sum depends on its order, and must not decide a tie by order of arrival.
-double sorted_sum(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return std::accumulate(values.begin(), values.end(), 0.0);
-}
-
 struct ClassVotes {
   std::vector<double> logprobs;  // one sum per member
   const std::string* smallest_answer = nullptr;
@@ -43,6 +37,11 @@ std::string_view how_to_add(Votes votes) {
 }
 
 }  // namespace
+
+double sorted_sum(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return std::accumulate(values.begin(), values.end(), 0.0);
+}
 
 Ballot ballot_of(const std::vector<Sample>& samples, std::string_view reward) {
   Ballot ballot;

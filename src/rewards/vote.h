@@ -9,6 +9,16 @@
 
 namespace whet::rewards {
 
+/// What majority rewards are in the unified form: pi is the distribution of the voters' answers.
+inline constexpr UnifiedForm kMajorityForm{.anchor = Anchor::kSampledAnswer,
+                                           .sign = -1,
+                                           .index_set = IndexSet::kAnswer,
+                                           .transform = Transform::kIndicatorOfMaximum,
+                                           .inner = Inner::kIdentity};
+
+/// Added in sorted order: the rounding of a sum depends on its order, and must not decide a tie by order of arrival.
+double sorted_sum(std::vector<double> values);
+
 /// The samples as voters. RunError naming `reward` and the rollout when a log-probability is not finite.
 Ballot ballot_of(const std::vector<Sample>& samples, std::string_view reward);
 
