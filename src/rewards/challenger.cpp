@@ -32,7 +32,8 @@ Words words_of(std::string_view text) {
 std::map<Words, int> grams(const Words& words, std::size_t order) {
   std::map<Words, int> counts;
   for (std::size_t i = 0; i + order <= words.size(); ++i) {
-    ++counts[Words(words.begin() + static_cast<std::ptrdiff_t>(i), words.begin() + static_cast<std::ptrdiff_t>(i + order))];
+    const auto first = words.begin() + static_cast<std::ptrdiff_t>(i);
+    ++counts[Words(first, first + static_cast<std::ptrdiff_t>(order))];
   }
   return counts;
 }

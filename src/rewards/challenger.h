@@ -18,9 +18,9 @@ struct Proposal {
 inline constexpr double kMalformedPay = -1;
 inline constexpr double kAlike = 0.5;  ///< similarity from which two questions count as one
 
-/// One number per proposal of a batch: kMalformedPay, or min(s, 1 - s) - `penalty` * |C| / B, with B the proposals of the
-/// batch and C the question's cluster: the connected questions of which each is at least kAlike to another. R-Zero has
-/// twice the first term, cuts at 0 and clusters by average linkage, whose ties depend on the order of the questions.
+/// One number per proposal of a batch: kMalformedPay, or min(s, 1 - s) - `penalty` * |C| / B, with B the proposals of
+/// the batch and C the question's cluster: the connected questions of which each is at least kAlike to another. R-Zero
+/// has twice the first term, cuts at 0, and clusters by average linkage, whose ties depend on the questions' order.
 /// RunError when an agreement is not in [0, 1].
 std::vector<double> proposer_pay(std::span<const Proposal> proposals, double penalty = 1);
 

@@ -45,7 +45,7 @@ const base::Registrar kCoin(rewards(), "random",
                                         .source = "control",
                                         .failure = "teaches nothing: what moves under it is noise and clipping",
                                         .binary = true,
-                                        .make = [](const RewardOptions&) { return std::make_unique<Coin>(); }});
+                                        .make = make_reward<Coin>});
 const base::Registrar kFormat(rewards(), "format",
                               RewardEntry{.family = "control",
                                           .formula = "1 if an answer could be extracted, else 0",
@@ -53,7 +53,7 @@ const base::Registrar kFormat(rewards(), "format",
                                           .failure = "any answer is as good as the right one",
                                           .needs = {.answers = true},
                                           .binary = true,
-                                          .make = [](const RewardOptions&) { return std::make_unique<Format>(); }});
+                                          .make = make_reward<Format>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -27,7 +27,7 @@ const base::Registrar kRegistered(rewards(), "ground-truth",
                                               .failure = "needs labels",
                                               .needs = {.answers = true, .label = true},
                                               .binary = true,
-                                              .make = [](const RewardOptions&) { return std::make_unique<GroundTruth>(); }});
+                                              .make = make_reward<GroundTruth>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -37,7 +37,7 @@ const base::Registrar kRegistered(
                 .failure = "any text of the right length is as good as the right answer",
                 .needs = {.length = true},
                 .binary = true,
-                .make = [](const RewardOptions& options) { return std::make_unique<Length>(options); }});
+                .make = make_reward<Length>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -25,7 +25,7 @@ const base::Registrar kRegistered(rewards(), kName,
                                               .needs = {.answers = true, .votes = Votes::kOwn},
                                               .binary = true,
                                               .form = kMajorityForm,
-                                              .make = [](const RewardOptions&) { return std::make_unique<MajorityVote>(); }});
+                                              .make = make_reward<MajorityVote>});
 
 }  // namespace
 }  // namespace whet::rewards

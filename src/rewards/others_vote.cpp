@@ -22,14 +22,16 @@ class OthersVote final : public Reward {
 const base::Registrar kCoReward(
     rewards(), "co-reward",
     RewardEntry{.family = "ensemble",
-                .formula = "1 if the answer is the majority of rollouts on a rephrasing, else 0; and the other way round",
+                .formula = "1 if the answer is the majority of rollouts on a rephrasing, else 0; and back",
                 .source = "Co-rewarding-I, arXiv 2508.00410",
-                .failure = "slower, the same way: one policy answers both, and errors that survive a rephrasing are paid",
+                .failure = "slower, the same way: errors that survive a rephrasing are paid",
                 .cost = {.extra_rollouts = "as many on the rephrasing, which are trained on too"},
                 .needs = {.answers = true, .votes = Votes::kRephrased},
                 .binary = true,
                 .form = kMajorityForm,
-                .make = [](const RewardOptions&) { return std::make_unique<OthersVote>("co-reward", Votes::kRephrased); }});
+                .make = [](const RewardOptions&) {
+                  return std::make_unique<OthersVote>("co-reward", Votes::kRephrased);
+                }});
 const base::Registrar kTeacherVote(
     rewards(), "teacher-vote",
     RewardEntry{.family = "ensemble",
@@ -40,7 +42,9 @@ const base::Registrar kTeacherVote(
                 .needs = {.answers = true, .votes = Votes::kTeacher},
                 .binary = true,
                 .form = kMajorityForm,
-                .make = [](const RewardOptions&) { return std::make_unique<OthersVote>("teacher-vote", Votes::kTeacher); }});
+                .make = [](const RewardOptions&) {
+                  return std::make_unique<OthersVote>("teacher-vote", Votes::kTeacher);
+                }});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -72,7 +72,7 @@ const base::Registrar kRegistered(
                 .needs = {.answers = true, .votes = Votes::kOwn},
                 .binary = true,
                 .form = kMajorityForm,
-                .make = [](const RewardOptions&) { return std::make_unique<PairwiseVote>(); }});
+                .make = make_reward<PairwiseVote>});
 
 }  // namespace
 }  // namespace whet::rewards

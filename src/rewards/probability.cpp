@@ -39,7 +39,7 @@ const base::Registrar kRegistered(rewards(), "probability",
                                                                   .sign = -1,
                                                                   .index_set = IndexSet::kTokensSummed,
                                                                   .transform = Transform::kExp},
-                                              .make = [](const RewardOptions&) { return std::make_unique<Probability>(); }});
+                                              .make = make_reward<Probability>});
 
 }  // namespace
 }  // namespace whet::rewards

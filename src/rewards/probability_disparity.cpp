@@ -31,7 +31,7 @@ const base::Registrar kRegistered(
                                     .index_set = IndexSet::kAnswerTokens,
                                     .transform = Transform::kIdentity,
                                     .inner = Inner::kProbability},
-                .make = [](const RewardOptions&) { return std::make_unique<ProbabilityDisparity>(); }});
+                .make = make_reward<ProbabilityDisparity>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -8,6 +8,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -73,8 +74,8 @@ struct Scored {
 /// Who votes on a group.
 enum class Votes {
   kNone,
-  /// The policy itself. Without a ballot the samples vote; otherwise there is one ballot, with all the policy's rollouts
-  /// on the problem, of which the samples are a few chosen at random (choose_samples).
+  /// The policy itself. Without a ballot the samples vote; otherwise there is one ballot, with all the policy's
+  /// rollouts on the problem, of which the samples are a few chosen at random (choose_samples).
   kOwn,
   kRephrased,  ///< one ballot: the policy's rollouts on a rephrasing of the problem
   kTeacher,    ///< one ballot: rollouts of a moving average of the policy
@@ -115,7 +116,7 @@ struct RewardEntry {
   std::string failure;  ///< how it is known to fail
   Cost cost = {};
   Needs needs = {};
-  /// Every reward is 0 or 1, so that it can be equal to the true reward (self-verification: with one verdict a rollout).
+  /// Every reward is 0 or 1, so that it can be equal to the true reward (self-verification: with one verdict each).
   bool binary = false;
   std::optional<UnifiedForm> form = {};  ///< of intrinsic rewards
   /// UserError naming the option when the reward cannot work with these.
@@ -125,6 +126,16 @@ struct RewardEntry {
 };
 
 base::Registry<RewardEntry>& rewards();
+
+/// RewardEntry::make of a class that is built from the options, or from nothing.
+template <class R>
+std::unique_ptr<Reward> make_reward(const RewardOptions& options) {
+  if constexpr (std::is_constructible_v<R, const RewardOptions&>) {
+    return std::make_unique<R>(options);
+  } else {
+    return std::make_unique<R>();
+  }
+}
 
 /// One term of a weighted sum of rewards.
 struct Term {

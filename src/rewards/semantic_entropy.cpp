@@ -45,7 +45,7 @@ const base::Registrar kRegistered(
                                     .sign = -1,
                                     .index_set = IndexSet::kAnswer,
                                     .transform = Transform::kExp},
-                .make = [](const RewardOptions& options) { return std::make_unique<SemanticEntropy>(options); }});
+                .make = make_reward<SemanticEntropy>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -26,7 +26,8 @@ enum class Tokens { kAll, kAnswer };
 /// The sum of `stat` over each response's tokens; nullopt for a response without tokens.
 ///
 /// UserError when no response of the group has the values, when one response has other per-token values but not these,
-/// when their numbers differ, or when an answer's tokens do not lie among the response's. RunError naming `reward` and the rollout when a value is not finite.
+/// when their numbers differ, or when an answer's tokens do not lie among the response's. RunError naming `reward` and
+/// the rollout when a value is not finite.
 std::vector<std::optional<double>> token_sums(const Group& group, TokenStat stat, std::string_view reward,
                                               Tokens tokens = Tokens::kAll);
 

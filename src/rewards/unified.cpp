@@ -83,7 +83,8 @@ Distribution softmax(const std::vector<double>& logits) {
   return p;
 }
 
-std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response, const Distribution& answers) {
+std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response,
+                                    const Distribution& answers) {
   const bool on_answer = form.index_set == IndexSet::kAnswer;
   if (!on_answer && response.policy.empty()) return std::nullopt;
   const double x = form.sign * (on_answer ? over_answer(response, answers) : over_tokens(form, response));
@@ -92,7 +93,7 @@ std::optional<double> unified_value(const UnifiedForm& form, const FormResponse&
     case Transform::kLessLogV: return x - std::log(static_cast<double>(response.policy.at(0).size()));
     case Transform::kExp: return std::exp(x);
     case Transform::kIndicatorOfMaximum: {
-      if (!response.answer) return 0;
+      if (!response.answer || answers.at(*response.answer) <= 0) return 0;
       const auto likeliest = std::max_element(answers.begin(), answers.end());  // the first of the largest
       return static_cast<std::size_t>(likeliest - answers.begin()) == *response.answer ? 1 : 0;
     }

@@ -34,7 +34,8 @@ struct FormResponse {
 /// `answers` is pi over the voters' answers, listed in the order in which ties between them are broken; what is missing
 /// to 1 is the share of no answer. A response without tokens has no value under a form over tokens (nullopt), one
 /// without an answer has H = infinity over answers.
-std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response, const Distribution& answers);
+std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response,
+                                    const Distribution& answers);
 
 /// "q = uniform; sigma = +; I = tokens; psi = x - log V".
 std::string describe(const UnifiedForm& form);

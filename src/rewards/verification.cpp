@@ -55,7 +55,7 @@ const base::Registrar kSelfVerification(
                 .cost = {.extra_rollouts = "k verdicts a rollout"},
                 .needs = {.answers = true, .verdicts = true},
                 .binary = true,
-                .make = [](const RewardOptions&) { return std::make_unique<SelfVerification>(); }});
+                .make = make_reward<SelfVerification>});
 const base::Registrar kProgram(rewards(), "program",
                                RewardEntry{.family = "external",
                                            .formula = "1 if the task's checker accepts the answer, else 0",
@@ -63,7 +63,7 @@ const base::Registrar kProgram(rewards(), "program",
                                            .failure = "does what the checker checks, and no more",
                                            .needs = {.answers = true, .checker = true},
                                            .binary = true,
-                                           .make = [](const RewardOptions&) { return std::make_unique<Program>(); }});
+                                           .make = make_reward<Program>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -144,7 +144,9 @@ Scored pay_class(const Group& group, int label_class) {
 }
 
 std::vector<std::size_t> choose_samples(std::size_t votes, std::size_t samples, base::Random& random) {
-  if (samples > votes) base::user_error("votes", "{}, want at least the {} samples that are trained on", votes, samples);
+  if (samples > votes) {
+    base::user_error("votes", "{}, want at least the {} samples that are trained on", votes, samples);
+  }
   std::vector<std::size_t> places(votes);
   std::iota(places.begin(), places.end(), std::size_t{0});
   random.shuffle(places);

@@ -47,15 +47,15 @@ class WeightedVote final : public Reward {
 
 const base::Registrar kRegistered(rewards(), kName,
                                   RewardEntry{.family = "ensemble",
-                                              .formula = "1 if the answer has the largest sum_p c_p n_p(a) / n_p, else 0; "
-                                                         "c_p = largest n_p(a) / n_p",
+                                              .formula = "1 if a has the largest sum_p c_p n_p(a) / n_p, else 0; "
+                                                         "c_p = max_a n_p(a) / n_p",
                                               .source = "RLCCF, arXiv 2508.12338",
                                               .failure = "a policy that is sure and wrong outvotes several that doubt",
                                               .cost = {.extra_rollouts = "the votes of each other policy"},
                                               .needs = {.answers = true, .votes = Votes::kPolicies},
                                               .binary = true,
                                               .form = kMajorityForm,
-                                              .make = [](const RewardOptions&) { return std::make_unique<WeightedVote>(); }});
+                                              .make = make_reward<WeightedVote>});
 
 }  // namespace
 }  // namespace whet::rewards

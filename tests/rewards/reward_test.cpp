@@ -42,7 +42,7 @@ TEST_P(EveryReward, FollowsTheOrderOfItsGroup) {
   base::Random random{5};
   for (int trial = 0; trial < 50; ++trial) {
     random.shuffle(order);
-    Group shuffled;
+    Group shuffled{.samples = {}, .ballots = owned.group().ballots};
     for (const std::size_t i : order) shuffled.samples.push_back(owned.group().samples[i]);
     const Scored after = score(GetParam(), shuffled);
     EXPECT_EQ(after.label_class, before.label_class);

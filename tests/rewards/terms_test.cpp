@@ -32,7 +32,7 @@ TEST(ParseTerms, NamesWhatItCannotRead) {
       {"majority-vote + 2*majority-vote", "want majority-vote once"},
       {"majority-vote-format", "unknown reward 'majority-vote-format'"},
       {"Majority", "want the name of a reward"},
-      {"inf*format", "unknown reward 'inf'"},
+      {"inf*format", "want '+' or '-' at character 4"},
   };
   for (const auto& [text, wanted] : cases) {
     try {

@@ -120,7 +120,8 @@ std::vector<Ballot> random_ballots(base::Random& random, std::size_t count) {
     const auto votes = static_cast<int>(random.between(1, 9));
     for (int v = 0; v < votes; ++v) {
       const auto answer = static_cast<int>(random.below(5)) - 1;
-      ballot.votes.push_back({answer, answer < 0 ? "" : answer_text(answer), -std::ldexp(double(random.below(64)), -3)});
+      const double logprob = -std::ldexp(static_cast<double>(random.below(64)), -3);
+      ballot.votes.push_back({answer, answer < 0 ? "" : answer_text(answer), logprob});
     }
   }
   return ballots;
@@ -162,7 +163,8 @@ TEST_P(EveryIntrinsicReward, IsItsUnifiedForm) {
         if (response.answer) response.answer = answers.place[*response.answer];
         expected = unified_value(form, response, answers.pi).value();
       }
-      EXPECT_NEAR(scored.reward[i], expected, 1e-5 * std::max(1.0, std::abs(expected))) << "trial " << trial << ", " << i;
+      const double tolerance = 1e-5 * std::max(1.0, std::abs(expected));  // statistics are floats
+      EXPECT_NEAR(scored.reward[i], expected, tolerance) << "trial " << trial << ", response " << i;
       seen.push_back(expected);
     }
   }
@@ -178,11 +180,13 @@ std::vector<std::string> intrinsic_rewards() {
   return names;
 }
 
-INSTANTIATE_TEST_SUITE_P(Registry, EveryIntrinsicReward, testing::ValuesIn(intrinsic_rewards()), [](const auto& tested) {
+std::string test_name(const testing::TestParamInfo<std::string>& tested) {
   std::string name = tested.param;
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
-});
+}
+
+INSTANTIATE_TEST_SUITE_P(Registry, EveryIntrinsicReward, testing::ValuesIn(intrinsic_rewards()), test_name);
 
 TEST(UnifiedForm, IsTheTableOfThePaper) {
   const std::map<std::string, UnifiedForm> table{

@@ -83,7 +83,9 @@ TEST(MajorityClass, VotesWithoutLogProbabilities) {
 
 TEST(SemanticEntropy, PaysTheShareOfTheClass) {
   OwnedGroup owned;
-  for (const char* answer : {"7", "8", "", "8", "", "9", "7"}) owned.add(answer[0] ? answer[0] - '7' : -1, answer, {-1});
+  for (const std::string answer : {"7", "8", "", "8", "", "9", "7"}) {
+    owned.add(answer.empty() ? -1 : answer[0] - '7', answer, {-1});
+  }
   EXPECT_EQ(score("semantic-entropy", owned.group()).reward,
             (std::vector<double>{2. / 7, 2. / 7, 0, 2. / 7, 0, 1. / 7, 2. / 7}));
 }
@@ -139,10 +141,11 @@ TEST(MajorityVote, RefusesTwoBallots) {
   owned.add(0, "7", {-1});
   owned.add_ballot({{0, "7"}});
   owned.add_ballot({{0, "7"}});
-  EXPECT_THAT(message_of<base::UserError>([&] { score("majority-vote", owned.group()); }), HasSubstr("2 ballots, want one"));
+  EXPECT_THAT(message_of<base::UserError>([&] { score("majority-vote", owned.group()); }),
+              HasSubstr("2 ballots, want one"));
 }
 
-/// Answers are alike when they start or end alike: not transitive. One direction only: a is in b.
+/// Neither symmetric nor transitive.
 bool is_part_of(std::string_view a, std::string_view b) { return b.find(a) != std::string_view::npos; }
 
 TEST(PairwiseVote, ComparesInEitherDirection) {
@@ -180,7 +183,8 @@ TEST(PairwiseVote, IsTheMajorityVoteWhereTheComparisonIsAnEquivalence) {
     owned.group().equivalent = [](std::string_view a, std::string_view b) { return a.front() == b.front(); };
     for (int i = 0; i < 8; ++i) {
       const auto id = static_cast<int>(random.below(4)) - 1;
-      const std::string answer = id < 0 ? "" : std::string(1, static_cast<char>('a' + id)) + std::to_string(random.below(3));
+      std::string answer;
+      if (id >= 0) answer = static_cast<char>('a' + id) + std::to_string(random.below(3));
       owned.add(id, answer, {-static_cast<float>(random.below(3))});
     }
     EXPECT_EQ(score("pairwise-vote", owned.group()).reward, score("majority-vote", owned.group()).reward);
