@@ -5,8 +5,8 @@
 #include <memory>
 
 #include "app/command.h"
-#include "rewards/unified.h"
 #include "rewards/reward.h"
+#include "rewards/unified.h"
 
 namespace whet::app {
 namespace {
@@ -37,6 +37,17 @@ std::string_view voters(Votes votes) {
     case Votes::kPolicies: return "policies";
   }
   return "none";
+}
+
+std::string voters_text(Votes votes) {
+  switch (votes) {
+    case Votes::kNone: return "nobody";
+    case Votes::kOwn: return "the policy's own rollouts";
+    case Votes::kRephrased: return "the policy's rollouts on a rephrasing";
+    case Votes::kTeacher: return "a moving average of the policy";
+    case Votes::kPolicies: return "several policies";
+  }
+  return "nobody";
 }
 
 std::vector<std::string> needs(const RewardEntry& entry) {
@@ -106,9 +117,9 @@ void print_row(const std::vector<Cell>& cells) {
 }
 
 void print_table() {
-  const auto row = [](std::vector<std::string> name, std::vector<std::string> pays, std::vector<std::string> needs_costs,
-                      std::vector<std::string> fails) {
-    print_row({{std::move(name), 21}, {std::move(pays), 33}, {std::move(needs_costs), 19}, {std::move(fails), 21}});
+  using Texts = std::vector<std::string>;
+  const auto row = [](const Texts& name, const Texts& pays, const Texts& needs_costs, const Texts& fails) {
+    print_row({{name, 21}, {pays, 33}, {needs_costs, 19}, {fails, 21}});
   };
   row({"reward"}, {"pays; source"}, {"needs; costs"}, {"how it fails"});
   for (const Family& family : kFamilies) {
@@ -116,10 +127,10 @@ void print_table() {
     for (const auto& [name, entry] : rewards::rewards()) {
       if (entry.family != family.name) continue;
       std::printf("\n");
-      std::vector<std::string> costs{needs_text(entry)};
+      Texts costs{needs_text(entry)};
       if (entry.cost.forward_passes != "none") costs.push_back("+ " + entry.cost.forward_passes);
       if (entry.cost.extra_rollouts != "none") costs.push_back("+ " + entry.cost.extra_rollouts);
-      row({"  " + name}, {entry.formula, "[" + entry.source + "]"}, costs, {entry.failure});
+      row({name}, {entry.formula, "[" + entry.source + "]"}, costs, {entry.failure});
     }
   }
   std::printf("\nCosts come on top of sampling the group once, which also gives the per-token values.\n"
@@ -135,11 +146,23 @@ void print_one(const std::string& name, const RewardEntry& entry) {
   line("pays", entry.formula);
   line("source", entry.source);
   line("needs", needs_text(entry));
-  if (entry.needs.votes != Votes::kNone) line("who votes", std::string(voters(entry.needs.votes)));
+  if (entry.needs.votes != Votes::kNone) line("who votes", voters_text(entry.needs.votes));
   line("costs", cost_text(entry));
   line("fails", entry.failure);
   line("values", entry.binary ? "0 or 1" : "real");
-  if (entry.form) line("unified form", "psi(sigma / |I| * sum of H(q, pi) over I) with " + rewards::describe(*entry.form));
+  if (entry.form) {
+    line("unified form", "psi(sigma / |I| * sum of H(q, pi) over I) with " + rewards::describe(*entry.form));
+  }
+}
+
+base::Json form_json(const RewardEntry& entry) {
+  if (!entry.form) return nullptr;
+  const rewards::FormWords words = rewards::words_of(*entry.form);
+  return {{"anchor", words.anchor},
+          {"sign", words.sign},
+          {"index_set", words.index_set},
+          {"transform", words.transform},
+          {"inner", words.inner}};
 }
 
 base::Json to_json(const std::string& name, const RewardEntry& entry) {
@@ -154,7 +177,7 @@ base::Json to_json(const std::string& name, const RewardEntry& entry) {
           {"extra_rollouts", entry.cost.extra_rollouts},
           {"failure", entry.failure},
           {"binary", entry.binary},
-          {"unified_form", entry.form ? base::Json(rewards::describe(*entry.form)) : base::Json()}};
+          {"unified_form", form_json(entry)}};
 }
 
 int run(const std::string& name, bool json) {

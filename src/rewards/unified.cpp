@@ -101,29 +101,36 @@ std::optional<double> unified_value(const UnifiedForm& form, const FormResponse&
   throw std::logic_error("unknown transform");
 }
 
-std::string describe(const UnifiedForm& form) {
-  std::string_view q, set, psi;
+FormWords words_of(const UnifiedForm& form) {
+  FormWords words;
   switch (form.anchor) {
-    case Anchor::kUniform: q = "uniform"; break;
-    case Anchor::kPolicy: q = "pi"; break;
-    case Anchor::kSampledToken: q = "sampled token"; break;
-    case Anchor::kSampledAnswer: q = "the response's answer, pi over the voters' answers"; break;
-    case Anchor::kTopTwo: q = "likeliest token less second likeliest"; break;
+    case Anchor::kUniform: words.anchor = "uniform"; break;
+    case Anchor::kPolicy: words.anchor = "pi"; break;
+    case Anchor::kSampledToken: words.anchor = "sampled token"; break;
+    case Anchor::kSampledAnswer: words.anchor = "the response's answer, pi over the voters' answers"; break;
+    case Anchor::kTopTwo: words.anchor = "likeliest token less second likeliest"; break;
   }
   switch (form.index_set) {
-    case IndexSet::kTokens: set = "tokens"; break;
-    case IndexSet::kTokensSummed: set = "tokens, summed"; break;
-    case IndexSet::kAnswerTokens: set = "the answer's tokens"; break;
-    case IndexSet::kAnswer: set = "the answer"; break;
+    case IndexSet::kTokens: words.index_set = "tokens"; break;
+    case IndexSet::kTokensSummed: words.index_set = "tokens, summed"; break;
+    case IndexSet::kAnswerTokens: words.index_set = "the answer's tokens"; break;
+    case IndexSet::kAnswer: words.index_set = "the answer"; break;
   }
   switch (form.transform) {
-    case Transform::kIdentity: psi = "x"; break;
-    case Transform::kLessLogV: psi = "x - log V"; break;
-    case Transform::kExp: psi = "exp x"; break;
-    case Transform::kIndicatorOfMaximum: psi = "1 at the maximum, else 0"; break;
+    case Transform::kIdentity: words.transform = "x"; break;
+    case Transform::kLessLogV: words.transform = "x - log V"; break;
+    case Transform::kExp: words.transform = "exp x"; break;
+    case Transform::kIndicatorOfMaximum: words.transform = "1 at the maximum, else 0"; break;
   }
-  return fmt::format("q = {}; sigma = {}; I = {}; psi = {}{}", q, form.sign > 0 ? "+" : "-", set, psi,
-                     form.inner == Inner::kProbability ? "; each H as exp(-H)" : "");
+  words.sign = form.sign > 0 ? "+" : "-";
+  words.inner = form.inner == Inner::kProbability ? "exp(-H)" : "H";
+  return words;
+}
+
+std::string describe(const UnifiedForm& form) {
+  const FormWords words = words_of(form);
+  return fmt::format("q = {}; sigma = {}; I = {}; psi = {}{}", words.anchor, words.sign, words.index_set,
+                     words.transform, form.inner == Inner::kIdentity ? "" : fmt::format("; each H as {}", words.inner));
 }
 
 }  // namespace whet::rewards

@@ -37,6 +37,16 @@ struct FormResponse {
 std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response,
                                     const Distribution& answers);
 
+/// The four choices (and the inner one) in words.
+struct FormWords {
+  std::string anchor;     ///< "uniform"
+  std::string sign;       ///< "+" or "-"
+  std::string index_set;  ///< "tokens"
+  std::string transform;  ///< "x - log V"
+  std::string inner;      ///< "H", or what is done to each H
+};
+FormWords words_of(const UnifiedForm& form);
+
 /// "q = uniform; sigma = +; I = tokens; psi = x - log V".
 std::string describe(const UnifiedForm& form);
 
