@@ -2,29 +2,31 @@
 
 #include <algorithm>
 
+#include "tokenizer/code_points.h"
 #include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
 namespace {
 
-std::uint8_t first_byte(const AddedToken& token) { return static_cast<std::uint8_t>(token.content.front()); }
+std::uint8_t first_byte(const AddedToken& token) { return static_cast<std::uint8_t>(token.found_as.front()); }
 
-/// Start of the last character of a non-empty, valid text.
-std::size_t last_character(std::string_view text) {
-  std::size_t i = text.size() - 1;
-  while (i > 0 && (static_cast<std::uint8_t>(text[i]) & 0xC0) == 0x80) --i;
-  return i;
+const CodePointTable& spaces() {
+  static const CodePointTable table(space_set());
+  return table;
 }
 
-constexpr std::string_view kWordClass = R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200c}\x{200d}])";
+const CodePointTable& word_characters() {
+  static const CodePointTable table(plain_word_set());
+  return table;
+}
 
 }  // namespace
 
 AddedTokenSearch::AddedTokenSearch(std::vector<AddedToken> tokens)
-    : tokens_(std::move(tokens)), space_("\\s", "added_tokens"), word_(kWordClass, "added_tokens") {
-  std::erase_if(tokens_, [](const AddedToken& token) { return token.content.empty(); });
+    : tokens_(std::move(tokens)) {
+  std::erase_if(tokens_, [](const AddedToken& token) { return token.found_as.empty(); });
   std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
-    return first_byte(a) != first_byte(b) ? first_byte(a) < first_byte(b) : a.content.size() > b.content.size();
+    return first_byte(a) != first_byte(b) ? first_byte(a) < first_byte(b) : a.found_as.size() > b.found_as.size();
   });
   for (std::uint32_t i = 0; i < tokens_.size(); ++i) {
     auto& range = starting_with_[first_byte(tokens_[i])];
@@ -36,21 +38,17 @@ AddedTokenSearch::AddedTokenSearch(std::vector<AddedToken> tokens)
 const AddedToken* AddedTokenSearch::longest_at(std::string_view text) const {
   const auto [begin, end] = starting_with_[static_cast<std::uint8_t>(text.front())];
   for (std::uint32_t i = begin; i < end; ++i) {
-    if (text.starts_with(tokens_[i].content)) return &tokens_[i];
+    if (text.starts_with(tokens_[i].found_as)) return &tokens_[i];
   }
   return nullptr;
 }
 
-void AddedTokenSearch::run(std::string_view text, MatchScratch& scratch,
-                           const std::function<void(std::int32_t)>& on_token,
+void AddedTokenSearch::run(std::string_view text, const std::function<void(std::int32_t)>& on_token,
                            const std::function<void(std::string_view)>& on_text) const {
-  const auto is_space = [&](std::string_view c) { return space_.find(c, 0, scratch).has_value(); };
-  const auto is_word = [&](std::string_view c) { return word_.find(c, 0, scratch).has_value(); };
-  const auto character_before = [&](std::size_t at) {
-    const std::size_t begin = last_character(text.substr(0, at));
-    return text.substr(begin, at - begin);
-  };
-  const auto character_at = [&](std::size_t at) { return text.substr(at, first_utf8(text.substr(at)).length); };
+  const auto is_space = [](const Utf8Char& c) { return spaces()[c.code] != 0; };
+  const auto is_word = [](const Utf8Char& c) { return word_characters()[c.code] != 0; };
+  const auto character_at = [&](std::size_t at) { return decode_valid_utf8(text.data() + at); };
+  const auto character_before = [&](std::size_t at) { return character_at(last_utf8(text.substr(0, at))); };
 
   std::size_t done = 0;
   std::size_t at = 0;
@@ -61,7 +59,7 @@ void AddedTokenSearch::run(std::string_view text, MatchScratch& scratch,
       continue;
     }
     std::size_t begin = at;
-    std::size_t end = at + token->content.size();
+    std::size_t end = at + token->found_as.size();
     at = end;
     if (token->single_word) {
       const bool free_before = begin == 0 || !is_word(character_before(begin));
@@ -70,10 +68,10 @@ void AddedTokenSearch::run(std::string_view text, MatchScratch& scratch,
       if (!free_before || !free_after) continue;
     }
     if (token->lstrip) {
-      while (begin > done && is_space(character_before(begin))) begin -= character_before(begin).size();
+      while (begin > done && is_space(character_before(begin))) begin -= character_before(begin).length;
     }
     if (token->rstrip) {
-      while (end < text.size() && is_space(character_at(end))) end += character_at(end).size();
+      while (end < text.size() && is_space(character_at(end))) end += character_at(end).length;
     }
     if (begin > done) on_text(text.substr(done, begin - done));
     on_token(token->id);

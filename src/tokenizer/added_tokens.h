@@ -8,13 +8,13 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/pattern.h"
 
 namespace whet::tokenizer {
 
 struct AddedToken {
   std::int32_t id = 0;
   std::string content;
+  std::string found_as;  ///< the content, normalised where `normalized`
   bool special = false;
   bool normalized = false;   ///< searched for in the normalised text
   bool single_word = false;  ///< only where no letter or digit touches it
@@ -28,7 +28,7 @@ class AddedTokenSearch {
   explicit AddedTokenSearch(std::vector<AddedToken> tokens);
 
   /// Cuts a text of valid UTF-8 into added tokens (given to `on_token`) and what lies between (to `on_text`), in order.
-  void run(std::string_view text, MatchScratch& scratch, const std::function<void(std::int32_t)>& on_token,
+  void run(std::string_view text, const std::function<void(std::int32_t)>& on_token,
            const std::function<void(std::string_view)>& on_text) const;
 
  private:
@@ -36,7 +36,6 @@ class AddedTokenSearch {
 
   std::vector<AddedToken> tokens_;                                            ///< by first byte, longest first
   std::array<std::pair<std::uint32_t, std::uint32_t>, 256> starting_with_{};  ///< range of tokens_ for a first byte
-  Pattern space_, word_;  ///< one character of white space; of a word
 };
 
 }  // namespace whet::tokenizer

@@ -4,11 +4,11 @@
 #include <bit>
 #include <cstring>
 #include <queue>
-#include <unordered_set>
 
 #include "base/error.h"
 #include "tokenizer/byte_level.h"
 #include "tokenizer/json_fields.h"
+#include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
 namespace {
@@ -26,25 +26,22 @@ std::uint64_t hash_pair(std::uint64_t pair) {
   return pair ^ pair >> 32;
 }
 
-/// Eight bytes at a time; only the quality of the table's spread depends on it.
-std::uint64_t hash_word(std::string_view word) {
-  std::uint64_t hash = word.size() * 0x9E3779B97F4A7C15u;
-  while (word.size() >= 8) {
-    std::uint64_t chunk;
-    std::memcpy(&chunk, word.data(), 8);
-    hash = (hash ^ chunk) * 0xFF51AFD7ED558CCDu;
-    hash ^= hash >> 32;
-    word.remove_prefix(8);
-  }
-  std::uint64_t rest = 0;
-  std::memcpy(&rest, word.data(), word.size());
-  hash = (hash ^ rest) * 0xFF51AFD7ED558CCDu;
-  return hash ^ hash >> 29;
-}
-
 std::string describe_byte(std::uint8_t byte) {
   return byte > ' ' && byte < 0x7F ? fmt::format("0x{:02X} ('{}')", byte, static_cast<char>(byte))
                                    : fmt::format("0x{:02X}", byte);
+}
+
+/// How a vocabulary names a byte that it falls back to.
+std::string fallback_name(int byte) { return fmt::format("<0x{:02X}>", byte); }
+
+constexpr std::string_view kMark = "\u2581";
+
+/// Whether a mark stands after something that is none.
+bool has_mark_inside(std::string_view text) {
+  for (std::size_t at = 1; (at = text.find(kMark, at)) != std::string_view::npos; at += kMark.size()) {
+    if (!text.substr(0, at).ends_with(kMark)) return true;
+  }
+  return false;
 }
 
 }  // namespace
@@ -71,7 +68,9 @@ void WordCache::insert(std::string_view word, std::uint64_t hash, const TokenId*
   ids_.insert(ids_.end(), ids, ids + count);
 }
 
-Bpe::Bpe(const json& model, const std::string& where) {
+Bpe::Bpe(const TokenizerFile& file, bool is_byte_level) : is_byte_level_(is_byte_level) {
+  const std::string where = file.name + ": model";
+  const json& model = require(file.parts, "model", file.name);
   const std::string type = type_of(model, where);
   if (type != "BPE") user_error(where, "type {} is not supported, want BPE", type);
   for (const char* name : {"continuing_subword_prefix", "end_of_word_suffix"}) {
@@ -81,83 +80,85 @@ Bpe::Bpe(const json& model, const std::string& where) {
   const json* dropout = optional_field(model, "dropout");
   if (dropout != nullptr && *dropout != 0.0)
     user_error(where, "dropout = {} is not supported, want null", dropout->dump());
-
-  read_vocabulary(model, where);
-  read_merges(model, where);
-
-  byte_tokens_.fill(-1);
-  bool all_bytes = true;
-  for (int byte = 0; byte < 256; ++byte) {
-    const auto found = vocabulary_.find(spelling_of(static_cast<std::uint8_t>(byte)));
-    if (found == vocabulary_.end()) {
-      all_bytes = false;
-    } else {
-      byte_tokens_[static_cast<std::size_t>(byte)] = found->second;
-    }
-  }
-  // With a token for every byte nothing is ever unknown, and what to do then does not matter.
-  if (!all_bytes && flag(model, "byte_fallback", false, where))
-    user_error(where, "byte_fallback = true is not supported");
-  const json* unknown = optional_field(model, "unk_token");
-  if (!all_bytes && unknown != nullptr) user_error(where, "unk_token = {} is not supported", unknown->dump());
-  if (flag(model, "ignore_merges", false, where)) {
-    for (const auto& [token, id] : vocabulary_) {
-      if (std::optional<std::string> bytes = unspell(token)) whole_words_.emplace(std::move(*bytes), id);
-    }
-  }
-  has_no_merges_ = whole_words_.empty() && require(model, "merges", where).empty();
-}
-
-void Bpe::read_vocabulary(const json& model, const std::string& where) {
-  const json& vocabulary = require(model, "vocab", where);
-  if (!vocabulary.is_object() || vocabulary.empty()) user_error(where, "vocab is empty or not an object");
-  vocabulary_.reserve(vocabulary.size());
-  std::unordered_set<TokenId> seen;
-  for (const auto& [token, id] : vocabulary.items()) {
-    // 2^24 is a hundred times the largest vocabulary in use.
-    if (!id.is_number_unsigned() || id.get<std::uint64_t>() >= (1u << 24)) {
-      user_error(where, "vocab '{}' has id {}, want a whole number below 2^24", token, id.dump());
-    }
-    const auto value = static_cast<TokenId>(id.get<std::uint64_t>());
-    if (!seen.insert(value).second) user_error(where, "vocab gives id {} twice, once to '{}'", value, token);
-    vocabulary_.emplace(token, value);
-  }
-}
-
-void Bpe::read_merges(const json& model, const std::string& where) {
-  const json& merges = require(model, "merges", where);
-  if (!merges.is_array()) user_error(where, "merges is not a list");
-  merges_.resize(std::bit_ceil(2 * merges.size() + 2));
-  std::uint32_t rank = 0;
-  for (const json& merge : merges) {
-    if (merge.is_string()) {
-      const std::string& text = merge.get_ref<const std::string&>();
-      const std::size_t space = text.find(' ');
-      if (space == std::string::npos || text.find(' ', space + 1) != std::string::npos) {
-        user_error(where, "merge {} is '{}', want two tokens and a space between", rank, text);
+  read_vocabulary(file, where);
+  read_units(model, where);
+  const bool ignores_merges = flag(model, "ignore_merges", false, where);
+  if (ignores_merges) {
+    whole_words_.reserve(vocabulary_.entries().size(), 8 * vocabulary_.entries().size());
+    for (const TextTable::Entry& entry : vocabulary_.entries()) {
+      const std::string_view spelled = vocabulary_.key(entry);
+      if (!is_byte_level_) {
+        whole_words_.add(spelled, entry.value);
+      } else if (const std::optional<std::string> bytes = unspell(spelled)) {
+        whole_words_.add(*bytes, entry.value);
       }
-      add_merge(std::string_view(text).substr(0, space), std::string_view(text).substr(space + 1), rank, where);
-    } else if (merge.is_array() && merge.size() == 2 && merge[0].is_string() && merge[1].is_string()) {
-      add_merge(merge[0].get_ref<const std::string&>(), merge[1].get_ref<const std::string&>(), rank, where);
-    } else {
-      user_error(where, "merge {} is {}, want two tokens", rank, merge.dump());
     }
+  }
+  cuts_at_marks_ = !is_byte_level_ && !ignores_merges && vocabulary_.find(kMark).has_value();
+  read_merges(file, where);
+  has_no_merges_ = is_byte_level_ && !ignores_merges && file.merges.empty() && !unknown_;
+}
+
+void Bpe::read_vocabulary(const TokenizerFile& file, const std::string& where) {
+  vocabulary_.reserve(file.vocabulary.size(), 8 * file.vocabulary.size());
+  for (const auto& [token, id] : file.vocabulary) {
+    if (!vocabulary_.add(token, id)) user_error(where, "vocab has '{}' twice", token);
+  }
+}
+
+/// What a word consists of before anything is joined, and what becomes of a part without a token.
+void Bpe::read_units(const json& model, const std::string& where) {
+  bool has_all_bytes = true;
+  for (int byte = 0; byte < 256; ++byte) {
+    const auto found =
+        vocabulary_.find(is_byte_level_ ? spelling_of(static_cast<std::uint8_t>(byte)) : fallback_name(byte));
+    byte_tokens_[static_cast<std::size_t>(byte)] = found.value_or(-1);
+    has_all_bytes = has_all_bytes && found;
+  }
+  falls_back_to_bytes_ = flag(model, "byte_fallback", false, where);
+  // With a token for every byte nothing is ever unknown, and what to do then does not matter.
+  if (is_byte_level_ && has_all_bytes) return;
+  if (is_byte_level_ && falls_back_to_bytes_)
+    user_error(where, "byte_fallback = true is not supported with pre_tokenizer ByteLevel and a byte without a token");
+  if (const json* unknown = optional_field(model, "unk_token")) {
+    if (!unknown->is_string()) user_error(where, "unk_token = {}, want a text", unknown->dump());
+    unknown_ = vocabulary_.find(unknown->get_ref<const std::string&>());
+    if (!unknown_) user_error(where, "unk_token = {}, which vocab lacks", unknown->dump());
+  }
+  fuses_unknown_ = flag(model, "fuse_unk", false, where);
+  if (is_byte_level_) return;
+  for (const TextTable::Entry& entry : vocabulary_.entries()) {
+    const std::string_view token = vocabulary_.key(entry);
+    const Utf8Char character = first_utf8(token);
+    if (character.length == 0 || character.length != token.size()) continue;
+    if (character.code >= character_tokens_.size()) character_tokens_.resize(character.code + 1, -1);
+    character_tokens_[character.code] = entry.value;
+  }
+}
+
+void Bpe::read_merges(const TokenizerFile& file, const std::string& where) {
+  merges_.resize(std::bit_ceil(2 * file.merges.size() + 2));
+  std::string joined;
+  std::uint32_t rank = 0;
+  for (const auto& [left, right] : file.merges) {
+    const auto id_of = [&](std::string_view token) {
+      const auto found = vocabulary_.find(token);
+      if (!found) user_error(where, "merge {} needs the token '{}', which vocab lacks", rank, token);
+      return *found;
+    };
+    const auto left_id = static_cast<std::uint64_t>(id_of(left));
+    const auto right_id = static_cast<std::uint64_t>(id_of(right));
+    joined.assign(left).append(right);
+    add_merge(left_id << 32 | right_id, rank, id_of(joined));
+    cuts_at_marks_ = cuts_at_marks_ && !has_mark_inside(joined);
     ++rank;
   }
 }
 
-void Bpe::add_merge(std::string_view left, std::string_view right, std::uint32_t rank, const std::string& where) {
-  const auto id_of = [&](const std::string& token) {
-    const auto found = vocabulary_.find(token);
-    if (found == vocabulary_.end()) user_error(where, "merge {} needs the token '{}', which vocab lacks", rank, token);
-    return found->second;
-  };
-  const auto left_id = static_cast<std::uint64_t>(id_of(std::string(left)));
-  const auto right_id = static_cast<std::uint64_t>(id_of(std::string(right)));
-  const std::uint64_t pair = left_id << 32 | right_id;
+void Bpe::add_merge(std::uint64_t pair, std::uint32_t rank, TokenId id) {
   std::size_t slot = hash_pair(pair) & (merges_.size() - 1);
   while (merges_[slot].rank != kNoRank && merges_[slot].pair != pair) slot = (slot + 1) & (merges_.size() - 1);
-  merges_[slot] = {pair, rank, id_of(std::string(left) + std::string(right))};
+  merges_[slot] = {pair, rank, id};
 }
 
 const Bpe::Merge* Bpe::find_merge(TokenId left, TokenId right) const {
@@ -175,32 +176,89 @@ std::uint32_t Bpe::rank_of(TokenId left, TokenId right) const {
   return merge == nullptr ? kNoRank : merge->rank;
 }
 
-TokenId Bpe::byte_token(std::uint8_t byte) const {
-  const TokenId id = byte_tokens_[byte];
-  if (id < 0) {
-    user_error("tokenizer", "byte {} of the text has no token in the vocabulary of {}", describe_byte(byte),
-               vocabulary_.size());
+TokenId Bpe::character_token(std::uint32_t code) const {
+  return code < character_tokens_.size() ? character_tokens_[code] : -1;
+}
+
+void Bpe::split_bytes(std::string_view word, std::vector<BpeScratch::Symbol>& symbols) const {
+  bool after_unknown = false;
+  for (const char c : word) {
+    const auto byte = static_cast<std::uint8_t>(c);
+    TokenId id = byte_tokens_[byte];
+    const bool is_unknown = id < 0;
+    if (is_unknown) {
+      if (!unknown_) {
+        user_error("tokenizer", "byte {} of the text has no token in the vocabulary of {}", describe_byte(byte),
+                   vocabulary_.entries().size());
+      }
+      if (after_unknown && fuses_unknown_) continue;
+      id = *unknown_;
+    }
+    symbols.push_back({id, kNoRank, kNone, kNone});
+    after_unknown = is_unknown;
   }
-  return id;
+}
+
+void Bpe::split_characters(std::string_view word, std::vector<BpeScratch::Symbol>& symbols) const {
+  // An unknown token waits for the next known character: bytes that others fall back to overtake it, in the format's own
+  // library and so here.
+  bool waits = false;
+  const auto settle = [&] {
+    if (waits) symbols.push_back({*unknown_, kNoRank, kNone, kNone});
+    waits = false;
+  };
+  for (std::size_t i = 0; i < word.size();) {
+    const Utf8Char c = decode_valid_utf8(word.data() + i);
+    const std::string_view bytes = word.substr(i, c.length);
+    i += c.length;
+    const TokenId id = character_token(c.code);
+    if (id >= 0) {
+      settle();
+      symbols.push_back({id, kNoRank, kNone, kNone});
+      continue;
+    }
+    const auto has_token = [&](char byte) { return byte_tokens_[static_cast<std::uint8_t>(byte)] >= 0; };
+    if (falls_back_to_bytes_ && std::all_of(bytes.begin(), bytes.end(), has_token)) {
+      for (const char byte : bytes) symbols.push_back({byte_tokens_[static_cast<std::uint8_t>(byte)], kNoRank, kNone, kNone});
+      continue;
+    }
+    if (!unknown_) {
+      user_error("tokenizer", "character U+{:04X} of the text has no token in the vocabulary of {}", c.code,
+                 vocabulary_.entries().size());
+    }
+    if (!fuses_unknown_) settle();
+    waits = true;
+  }
+  settle();
 }
 
 void Bpe::encode(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& out) const {
-  if (word.size() == 1) return out.push_back(byte_token(static_cast<std::uint8_t>(word[0])));
-  if (has_no_merges_) {
-    for (const char c : word) out.push_back(byte_token(static_cast<std::uint8_t>(c)));
-    return;
+  if (!cuts_at_marks_) return encode_whole(word, scratch, out);
+  // Words of a text that was never cut: the same ids, but words are met again.
+  std::size_t begin = 0;
+  for (std::size_t at = 1; (at = word.find(kMark, at)) != std::string_view::npos; at += kMark.size()) {
+    if (word.substr(begin, at - begin).ends_with(kMark)) continue;
+    encode_whole(word.substr(begin, at - begin), scratch, out);
+    begin = at;
   }
-  const bool cacheable = word.size() <= WordCache::kLongestWord;
+  encode_whole(word.substr(begin), scratch, out);
+}
+
+void Bpe::encode_whole(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& out) const {
+  if (is_byte_level_ && word.size() == 1 && byte_tokens_[static_cast<std::uint8_t>(word[0])] >= 0)
+    return out.push_back(byte_tokens_[static_cast<std::uint8_t>(word[0])]);
+  const bool cacheable = word.size() <= WordCache::kLongestWord && !has_no_merges_;
   const std::uint64_t hash = cacheable ? hash_word(word) : 0;
   if (cacheable && scratch.cache.find(word, hash, out)) return;
   const std::size_t before = out.size();
-  const auto whole = whole_words_.empty() ? whole_words_.end() : whole_words_.find(std::string(word));
-  if (whole != whole_words_.end()) {
-    out.push_back(whole->second);
+  if (const auto whole = whole_words_.find(word)) {
+    out.push_back(*whole);
   } else {
     scratch.symbols.clear();
-    for (const char c : word) {
-      scratch.symbols.push_back({byte_token(static_cast<std::uint8_t>(c)), kNoRank, kNone, kNone});
+    if (is_byte_level_) {
+      split_bytes(word, scratch.symbols);
+    } else {
+      split_characters(word, scratch.symbols);
     }
     if (scratch.symbols.size() <= kShortWord) {
       merge_short(scratch.symbols, out);

@@ -1,14 +1,17 @@
-// Byte-pair encoding of one word: single bytes are joined, the earliest learned pair first, until no pair is left.
+// Byte-pair encoding of one word: single bytes or characters are joined, the earliest learned pair first, until no pair is
+// left.
 // (Sennrich, Haddow, Birch, "Neural Machine Translation of Rare Words with Subword Units", ACL 2016.)
 #pragma once
 
 #include <array>
 #include <cstdint>
-#include <nlohmann/json.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
+
+#include "tokenizer/text_table.h"
+#include "tokenizer/tokenizer_file.h"
 
 namespace whet::tokenizer {
 
@@ -53,14 +56,16 @@ struct BpeScratch {
 
 class Bpe {
  public:
-  /// `model` is the file's "model". UserError naming `where` for anything malformed or not supported.
-  Bpe(const nlohmann::json& model, const std::string& where);
+  /// The file's "model". Words come as bytes when `is_byte_level` (and the vocabulary spells them, see byte_level.h), else as
+  /// characters. UserError naming the file for anything malformed or not supported.
+  Bpe(const TokenizerFile& file, bool is_byte_level);
 
-  /// Appends the ids of one word (any bytes, not empty). UserError naming the byte when one has no token.
+  /// Appends the ids of one word (not empty; any bytes when byte-level, else valid UTF-8). UserError naming the byte or
+  /// character when one has no token.
   void encode(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& out) const;
 
   /// The entries as the file spells them.
-  const std::unordered_map<std::string, TokenId>& vocabulary() const { return vocabulary_; }
+  const TextTable& vocabulary() const { return vocabulary_; }
 
  private:
   static constexpr std::uint32_t kNoRank = 0xFFFFFFFF;
@@ -70,20 +75,31 @@ class Bpe {
     TokenId id = -1;
   };
 
-  void read_vocabulary(const nlohmann::json& model, const std::string& where);
-  void read_merges(const nlohmann::json& model, const std::string& where);
-  void add_merge(std::string_view left, std::string_view right, std::uint32_t rank, const std::string& where);
-  TokenId byte_token(std::uint8_t byte) const;
+  void read_vocabulary(const TokenizerFile& file, const std::string& where);
+  void read_merges(const TokenizerFile& file, const std::string& where);
+  void read_units(const nlohmann::json& model, const std::string& where);
+  void add_merge(std::uint64_t pair, std::uint32_t rank, TokenId id);
   const Merge* find_merge(TokenId left, TokenId right) const;
   std::uint32_t rank_of(TokenId left, TokenId right) const;
+
+  void encode_whole(std::string_view word, BpeScratch& scratch, std::vector<TokenId>& out) const;
+  void split_bytes(std::string_view word, std::vector<BpeScratch::Symbol>& symbols) const;
+  void split_characters(std::string_view word, std::vector<BpeScratch::Symbol>& symbols) const;
+  TokenId character_token(std::uint32_t code) const;
   void merge_short(std::vector<BpeScratch::Symbol>& symbols, std::vector<TokenId>& out) const;
   void merge_long(std::vector<BpeScratch::Symbol>& symbols, std::vector<TokenId>& out) const;
 
-  std::unordered_map<std::string, TokenId> vocabulary_;
-  std::unordered_map<std::string, TokenId> whole_words_;  ///< by their bytes; filled only for ignore_merges
-  std::array<TokenId, 256> byte_tokens_{};                ///< -1: none
-  std::vector<Merge> merges_;                             ///< open addressing, a power of two
-  bool has_no_merges_ = false;                            ///< every word is its bytes
+  bool is_byte_level_;
+  TextTable vocabulary_;
+  TextTable whole_words_;  ///< by their bytes; filled only for ignore_merges
+  std::array<TokenId, 256> byte_tokens_{};  ///< of a byte-level vocabulary, or to fall back to; -1: none
+  std::vector<TokenId> character_tokens_;   ///< by code point; -1: none. Empty when byte-level
+  bool falls_back_to_bytes_ = false;
+  std::optional<TokenId> unknown_;
+  bool fuses_unknown_ = false;
+  bool cuts_at_marks_ = false;   ///< no merge reaches over the begin of a word that is written with U+2581
+  std::vector<Merge> merges_;    ///< open addressing, a power of two
+  bool has_no_merges_ = false;   ///< every word is its bytes
 };
 
 }  // namespace whet::tokenizer

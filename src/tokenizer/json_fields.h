@@ -6,6 +6,7 @@
 #include <string>
 
 #include "base/error.h"
+#include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
 
@@ -26,6 +27,35 @@ inline bool flag(const nlohmann::json& node, const char* name, bool missing, con
   if (value == nullptr) return missing;
   if (!value->is_boolean()) base::user_error(where, "{} = {}, want true or false", name, value->dump());
   return value->get<bool>();
+}
+
+inline std::string text_field(const nlohmann::json& node, const char* name, const std::string& where) {
+  const nlohmann::json& value = require(node, name, where);
+  if (!value.is_string()) base::user_error(where, "{} = {}, want a text", name, value.dump());
+  return value.get<std::string>();
+}
+
+/// The one character of a field that holds one.
+inline std::string character_field(const nlohmann::json& node, const char* name, const std::string& where) {
+  const std::string text = text_field(node, name, where);
+  if (text.empty() || first_utf8(text).length != text.size()) base::user_error(where, "{} = '{}', want one character", name, text);
+  return text;
+}
+
+struct TextPattern {
+  std::string text;
+  bool is_regex = false;
+};
+
+/// The "pattern" that several parts of the pipeline have.
+inline TextPattern read_pattern(const nlohmann::json& node, const std::string& where) {
+  const nlohmann::json& pattern = require(node, "pattern", where);
+  if (pattern.is_object() && pattern.size() == 1) {
+    const std::string text = pattern.begin()->is_string() ? pattern.begin()->get<std::string>() : "";
+    if (!text.empty() && pattern.begin().key() == "Regex") return {text, true};
+    if (!text.empty() && pattern.begin().key() == "String") return {text, false};
+  }
+  base::user_error(where, "pattern {}, want {{\"Regex\": ...}} or {{\"String\": ...}}", pattern.dump());
 }
 
 /// The "type" that every part of the pipeline has; "null" for a part that is null.

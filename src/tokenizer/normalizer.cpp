@@ -1,44 +1,132 @@
 #include "tokenizer/normalizer.h"
 
-#include <utf8proc.h>
-
-#include <algorithm>
-#include <cstdlib>
-#include <memory>
-
 #include "base/error.h"
 #include "tokenizer/json_fields.h"
+#include "tokenizer/nfc.h"
+#include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
+namespace {
 
-Normalizer::Normalizer(const nlohmann::json& node, const std::string& where) {
+const CodePointTable& spaces() {
+  static const CodePointTable table(space_set());
+  return table;
+}
+
+std::size_t spaces_at_begin(std::string_view text) {
+  std::size_t i = 0;
+  while (i < text.size()) {
+    const Utf8Char c = decode_valid_utf8(text.data() + i);
+    if (spaces()[c.code] == 0) break;
+    i += c.length;
+  }
+  return i;
+}
+
+std::size_t end_without_spaces(std::string_view text) {
+  std::size_t end = text.size();
+  while (end > 0) {
+    const std::size_t begin = last_utf8(text.substr(0, end));
+    if (spaces()[decode_valid_utf8(text.data() + begin).code] == 0) break;
+    end = begin;
+  }
+  return end;
+}
+
+void replace_all(std::string_view text, std::string_view what, std::string_view by, std::string& out, bool& loses_begin) {
+  std::size_t done = 0;
+  for (std::size_t at; (at = text.find(what, done)) != std::string_view::npos; done = at + what.size()) {
+    loses_begin = loses_begin || (at == 0 && by.empty());
+    out.append(text.substr(done, at - done)).append(by);
+  }
+  out.append(text.substr(done));
+}
+
+}  // namespace
+
+Normalizer::Normalizer(const nlohmann::json& node, const std::string& where) { add(node, where); }
+
+void Normalizer::add(const nlohmann::json& node, const std::string& where) {
   const std::string type = type_of(node, where);
   if (type == "null") return;
-  if (type == "NFC") {
-    nfc_ = true;
-    return;
-  }
   if (type == "Sequence") {
     const nlohmann::json& parts = require(node, "normalizers", where);
     if (!parts.is_array()) base::user_error(where, "normalizers is not a list");
-    for (const nlohmann::json& part : parts) nfc_ = Normalizer(part, where).nfc_ || nfc_;
+    for (const nlohmann::json& part : parts) add(part, where);
     return;
   }
-  base::user_error(where, "type {} is not supported, want null or NFC", type);
+  Step step{};
+  if (type == "NFC" || type == "NFD") {
+    step.kind = type == "NFC" ? Kind::kNfc : Kind::kNfd;
+  } else if (type == "Prepend") {
+    step.kind = Kind::kPrepend;
+    step.content = text_field(node, "prepend", where);
+  } else if (type == "Replace") {
+    step.kind = Kind::kReplace;
+    step.content = text_field(node, "content", where);
+    const TextPattern pattern = read_pattern(node, where);
+    if (pattern.is_regex) {
+      step.pattern.emplace(pattern.text, where);
+    } else {
+      step.literal = pattern.text;
+    }
+  } else if (type == "Strip") {
+    step.kind = Kind::kStrip;
+    step.left = flag(node, "strip_left", true, where);
+    step.right = flag(node, "strip_right", true, where);
+  } else {
+    base::user_error(where, "type {} is not supported, want null, NFC, NFD, Prepend, Replace, Strip or a Sequence of them", type);
+  }
+  steps_.push_back(std::move(step));
 }
 
-std::string_view Normalizer::run(std::string_view text, std::string& room) const {
-  // All characters below U+0300 are composed already, and their UTF-8 begins with a byte below 0xCC.
-  const bool is_composed =
-      std::all_of(text.begin(), text.end(), [](char c) { return static_cast<unsigned char>(c) < 0xCC; });
-  if (!nfc_ || is_composed) return text;
-  utf8proc_uint8_t* composed = nullptr;
-  const utf8proc_ssize_t size =
-      utf8proc_map(reinterpret_cast<const utf8proc_uint8_t*>(text.data()), static_cast<utf8proc_ssize_t>(text.size()),
-                   &composed, static_cast<utf8proc_option_t>(UTF8PROC_STABLE | UTF8PROC_COMPOSE));
-  const std::unique_ptr<utf8proc_uint8_t, decltype(&std::free)> owner(composed, &std::free);
-  if (size < 0) base::run_error("tokenizer", "cannot normalise a text: {}", utf8proc_errmsg(size));
-  room.assign(reinterpret_cast<const char*>(composed), static_cast<std::size_t>(size));
+void Normalizer::apply(const Step& step, std::string_view text, MatchScratch& scratch, std::string& out, bool& loses_begin) {
+  switch (step.kind) {
+    case Kind::kNfc:
+    case Kind::kNfd: {
+      std::string room;
+      out = normalize_canonically(text, step.kind == Kind::kNfc, room);
+      return;
+    }
+    case Kind::kPrepend:
+      if (!text.empty()) out.append(step.content).append(text);
+      return;
+    case Kind::kReplace: {
+      if (!step.pattern) return replace_all(text, step.literal, step.content, out, loses_begin);
+      std::vector<Match> matches;
+      if (!text.empty()) step.pattern->find_all(text, scratch, matches);
+      std::size_t done = 0;
+      for (const Match& match : matches) {
+        loses_begin = loses_begin || (match.begin == 0 && match.end > 0 && step.content.empty());
+        out.append(text.substr(done, match.begin - done)).append(step.content);
+        done = match.end;
+      }
+      out.append(text.substr(done));
+      return;
+    }
+    case Kind::kStrip: {
+      const std::size_t begin = step.left ? spaces_at_begin(text) : 0;
+      loses_begin = loses_begin || begin > 0;
+      text.remove_prefix(begin);
+      out = step.right ? text.substr(0, end_without_spaces(text)) : text;
+      return;
+    }
+  }
+}
+
+std::string_view Normalizer::run(std::string_view text, MatchScratch& scratch, std::string& room, bool* loses_begin) const {
+  // The families with the largest vocabularies have NFC alone or nothing, and their texts are seldom changed by it.
+  if (steps_.empty()) return text;
+  if (steps_.size() == 1 && steps_[0].kind == Kind::kNfc) return normalize_canonically(text, true, room);
+  bool loses = false;
+  std::string from(text), to;
+  for (const Step& step : steps_) {
+    to.clear();
+    apply(step, from, scratch, to, loses);
+    std::swap(from, to);
+  }
+  if (loses_begin != nullptr) *loses_begin = loses;
+  room = std::move(from);
   return room;
 }
 

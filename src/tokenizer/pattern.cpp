@@ -4,184 +4,86 @@
 #include <pcre2.h>
 
 #include <algorithm>
-#include <array>
+#include <map>
+#include <tuple>
 #include <utility>
 
 #include "base/error.h"
+#include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
 namespace {
 
-/// Unicode's White_Space, which is what \s means to Oniguruma. The property is closed by Unicode's stability policy,
-/// and a class of ranges is faster than a property look-up.
-constexpr std::string_view kSpace =
-    R"(\x{9}-\x{d}\x{20}\x{85}\x{a0}\x{1680}\x{2000}-\x{200a}\x{2028}\x{2029}\x{202f}\x{205f}\x{3000})";
-constexpr std::string_view kWord = R"(\p{Alphabetic}\p{M}\p{Nd}\p{Pc})";
-
-class Translator {
- public:
-  Translator(std::string_view regex, std::string_view where) : regex_(regex), where_(where) {}
-
-  std::string run() {
-    while (at_ < regex_.size()) {
-      const char c = regex_[at_];
-      if (c == '\\') {
-        escape();
-      } else if (in_class_) {
-        class_character(c);
-      } else {
-        plain_character(c);
-      }
-    }
-    return std::move(out_);
-  }
-
- private:
-  [[noreturn]] void refuse(std::string_view what) const {
-    base::user_error(where_, "pattern '{}': {} is not supported", regex_, what);
-  }
-
-  char peek(std::size_t ahead) const { return at_ + ahead < regex_.size() ? regex_[at_ + ahead] : '\0'; }
-
-  void copy(std::size_t count) {
-    out_ += regex_.substr(at_, count);
-    at_ += count;
-  }
-
-  void plain_character(char c) {
-    if (c == '[') {
-      in_class_ = true;
-      copy(peek(1) == '^' ? 2 : 1);
-      if (peek(0) == ']') refuse("']' first in a class");
-      return;
-    }
-    if (c == '(' && peek(1) == '?') {
-      // Groups, look-around and case folding mean the same to both; the rest (names, conditions, comments) may not.
-      for (const std::string_view known : {"(?:", "(?=", "(?!", "(?<=", "(?<!", "(?>", "(?i:", "(?i)"}) {
-        if (regex_.substr(at_, known.size()) == known) return copy(known.size());
-      }
-      refuse(regex_.substr(at_, 4));
-    }
-    // x{1,3}+ is a possessive repeat to PCRE2 and a repeat of a repeat to Oniguruma.
-    if (c == '}' && peek(1) == '+') refuse("'}+'");
-    copy(1);
-  }
-
-  void class_character(char c) {
-    if (c == '[') refuse("'[' inside a class");
-    if (c == '&' && peek(1) == '&') refuse("'&&' inside a class");
-    if (c == ']') in_class_ = false;
-    copy(1);
-  }
-
-  void escape() {
-    const char c = peek(1);
-    switch (c) {
-      case 's':
-        return set(kSpace, false);
-      case 'S':
-        return set(kSpace, true);
-      case 'w':
-        return set(kWord, false);
-      case 'W':
-        return set(kWord, true);
-      case 'd':
-      case 'D':
-      case 'r':
-      case 'n':
-      case 't':
-      case 'f':
-      case 'v':
-        // \v is one character to Oniguruma and a class to PCRE2.
-        if (c == 'v') {
-          out_ += "\\x{b}";
-          at_ += 2;
-          return;
-        }
-        return copy(2);
-      case 'p':
-      case 'P':
-        return property();
-      case 'u':
-        return code_point(2, 4);
-      case 'x':
-        return peek(2) == '{' ? braced_code_point() : code_point(2, 2);
-      default:
-        break;
-    }
-    const bool is_word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '\0';
-    if (is_word) refuse(regex_.substr(at_, 2));
-    copy(2);
-  }
-
-  void set(std::string_view members, bool negated) {
-    at_ += 2;
-    if (!in_class_) {
-      out_ += fmt::format("[{}{}]", negated ? "^" : "", members);
-    } else if (!negated) {
-      out_ += members;
-    } else {
-      refuse("'\\S' or '\\W' inside a class");
-    }
-  }
-
-  void code_point(std::size_t skip, std::size_t digits) {
-    const std::string_view hex = regex_.substr(std::min(at_ + skip, regex_.size()), digits);
-    if (hex.size() != digits || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos) {
-      refuse(regex_.substr(at_, skip + digits));
-    }
-    out_ += fmt::format("\\x{{{}}}", hex);
-    at_ += skip + digits;
-  }
-
-  void braced_code_point() {
-    const std::size_t close = regex_.find('}', at_);
-    if (close == std::string_view::npos) refuse("'\\x{' without '}'");
-    copy(close + 1 - at_);
-  }
-
-  /// \p{L} means the same to both. A script's name means the script to Oniguruma, but the script and what shares its
-  /// characters to PCRE2, unless it is asked for the script alone.
-  void property() {
-    const std::size_t close = regex_.find('}', at_);
-    if (peek(2) != '{' || close == std::string_view::npos) refuse("'\\p' without braces");
-    std::string_view name = regex_.substr(at_ + 3, close - at_ - 3);
-    bool negated = peek(1) == 'P';
-    if (!name.empty() && name.front() == '^') {
-      negated = !negated;
-      name.remove_prefix(1);
-    }
-    if (name.find_first_of(":=&") != std::string_view::npos) refuse(regex_.substr(at_, close + 1 - at_));
-    const bool is_script = name.size() > 2 && name != "Alphabetic" && name != "Any";
-    out_ += fmt::format("\\{}{{{}{}}}", negated ? 'P' : 'p', is_script ? "sc:" : "", name);
-    at_ = close + 1;
-  }
-
-  std::string_view regex_;
-  std::string_view where_;
-  std::size_t at_ = 0;
-  bool in_class_ = false;
-  std::string out_;
+/// The byte of every code point, and which bytes each set of the expression consists of.
+struct Kinds {
+  std::vector<std::uint8_t> of_code = std::vector<std::uint8_t>(kLastCodePoint + 1);
+  std::vector<std::string> of_set;
 };
 
-}  // namespace
+Kinds tell_apart(const Regex& regex, std::string_view name, std::string_view where) {
+  // Where membership in some set changes: a code point, the set, whether it begins.
+  std::vector<std::tuple<std::uint32_t, std::size_t, bool>> changes;
+  for (std::size_t s = 0; s < regex.sets.size(); ++s) {
+    for (const auto& [first, last] : regex.sets[s].ranges()) {
+      changes.emplace_back(first, s, true);
+      changes.emplace_back(last + 1, s, false);
+    }
+  }
+  std::sort(changes.begin(), changes.end());
+  Kinds kinds;
+  kinds.of_set.resize(regex.sets.size());
+  std::map<std::string, std::uint8_t> known;
+  std::string membership(regex.sets.size(), '0');
+  std::uint32_t begin = 0;
+  for (std::size_t i = 0; begin <= kLastCodePoint;) {
+    for (; i < changes.size() && std::get<0>(changes[i]) == begin; ++i) {
+      membership[std::get<1>(changes[i])] = std::get<2>(changes[i]) ? '1' : '0';
+    }
+    const std::uint32_t end = i < changes.size() ? std::get<0>(changes[i]) : kLastCodePoint + 1;
+    const auto [kind, is_new] = known.emplace(membership, static_cast<std::uint8_t>(known.size()));
+    if (known.size() > 256) base::user_error(where, "pattern '{}' tells more than 256 kinds of characters apart", name);
+    if (is_new) {
+      for (std::size_t s = 0; s < membership.size(); ++s) {
+        if (membership[s] == '1') kinds.of_set[s] += static_cast<char>(kind->second);
+      }
+    }
+    std::fill(kinds.of_code.begin() + begin, kinds.of_code.begin() + end, kind->second);
+    begin = end;
+  }
+  return kinds;
+}
 
-std::string translate_regex(std::string_view regex, std::string_view where) { return Translator(regex, where).run(); }
-
-std::string literal_regex(std::string_view text) {
+std::string over_kinds(const Regex& regex, const Kinds& kinds) {
   std::string result;
-  for (const char c : text) {
-    const bool is_plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || (c & 0x80) != 0;
-    result += is_plain ? std::string(1, c) : fmt::format("\\x{{{:x}}}", c);
+  for (const RegexPart& part : regex.parts) {
+    if (part.set == RegexPart::kNoSet) {
+      result += part.syntax;
+    } else if (kinds.of_set[part.set].empty()) {
+      result += "(?:(?!))";
+    } else {
+      result += '[';
+      for (const char kind : kinds.of_set[part.set]) result += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(kind));
+      result += ']';
+    }
   }
   return result;
 }
+
+std::string describe(int error) {
+  std::array<PCRE2_UCHAR, 256> message{};
+  pcre2_get_error_message(error, message.data(), message.size());
+  return reinterpret_cast<const char*>(message.data());
+}
+
+}  // namespace
 
 struct MatchScratch::Parts {
   pcre2_match_data* data = pcre2_match_data_create(1, nullptr);
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   // The machine stack's share (32 KiB) is too small for a long run of one class in the middle of a pattern.
   pcre2_jit_stack* stack = pcre2_jit_stack_create(64 << 10, 16 << 20, nullptr);
+  std::string kinds;                    ///< the text, a byte a character
+  std::vector<std::uint32_t> offsets;   ///< of each character in the text, and its end; empty where all are one byte
 
   /// Work that one match may take: a text of many megabytes must still be possible, an endless search not.
   static constexpr std::uint32_t kMatchLimit = 2'000'000'000;
@@ -205,21 +107,19 @@ struct Pattern::Code {
   ~Code() { pcre2_code_free(compiled); }
 };
 
-Pattern::Pattern(std::string_view regex, std::string_view where) : code_(std::make_unique<Code>()), regex_(regex) {
-  const std::string translated = translate_regex(regex, where);
+Pattern::Pattern(std::string_view regex, std::string_view where) : Pattern(parse_regex(regex, where), regex, where) {}
+
+Pattern::Pattern(const Regex& regex, std::string_view name, std::string_view where)
+    : name_(name), code_(std::make_unique<Code>()) {
+  const Kinds kinds = tell_apart(regex, name, where);
+  kinds_ = CodePointTable(kinds.of_code);
+  std::copy_n(kinds.of_code.begin(), ascii_kinds_.size(), ascii_kinds_.begin());
+  const std::string over = over_kinds(regex, kinds);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  const std::unique_ptr<pcre2_compile_context, decltype(&pcre2_compile_context_free)> context(
-      pcre2_compile_context_create(nullptr), &pcre2_compile_context_free);
-  pcre2_set_newline(context.get(), PCRE2_NEWLINE_LF);
-  // ^ and $ are those of a line to Oniguruma, always.
-  code_->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(translated.data()), translated.size(),
-                                  PCRE2_UTF | PCRE2_UCP | PCRE2_MULTILINE, &error, &offset, context.get());
-  if (code_->compiled == nullptr) {
-    std::array<PCRE2_UCHAR, 256> message{};
-    pcre2_get_error_message(error, message.data(), message.size());
-    base::user_error(where, "pattern '{}': {}", regex, reinterpret_cast<const char*>(message.data()));
-  }
+  code_->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(over.data()), over.size(), PCRE2_NEVER_UTF, &error, &offset,
+                                  nullptr);
+  if (code_->compiled == nullptr) base::user_error(where, "pattern '{}': {}", name, describe(error));
   // Without a just-in-time compiler on this machine the pattern is interpreted: slower, same matches.
   pcre2_jit_compile(code_->compiled, PCRE2_JIT_COMPLETE);
 }
@@ -227,23 +127,67 @@ Pattern::Pattern(std::string_view regex, std::string_view where) : code_(std::ma
 Pattern::~Pattern() = default;
 Pattern::Pattern(Pattern&& other) noexcept = default;
 
-std::optional<Match> Pattern::find(std::string_view text, std::size_t from, MatchScratch& scratch) const {
-  const auto run = [&](std::uint32_t options) {
-    return pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), from,
-                       PCRE2_NO_UTF_CHECK | options, scratch.parts_->data, scratch.parts_->context);
-  };
-  int result = run(0);
-  // The interpreter keeps its backtracking on the heap, which is slower and far larger.
-  if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = run(PCRE2_NO_JIT);
-  if (result == PCRE2_ERROR_NOMATCH) return std::nullopt;
-  if (result < 0) {
-    std::array<PCRE2_UCHAR, 256> message{};
-    pcre2_get_error_message(result, message.data(), message.size());
-    base::run_error("tokenizer", "pattern '{}' failed on a text of {} bytes: {}", regex_, text.size(),
-                    reinterpret_cast<const char*>(message.data()));
+void Pattern::rewrite(std::string_view text, MatchScratch& scratch) const {
+  std::string& kinds = scratch.parts_->kinds;
+  std::vector<std::uint32_t>& offsets = scratch.parts_->offsets;
+  kinds.resize(text.size());
+  offsets.clear();
+  std::size_t i = 0;
+  for (; i < text.size() && static_cast<std::uint8_t>(text[i]) < 0x80; ++i) {
+    kinds[i] = static_cast<char>(ascii_kinds_[static_cast<std::uint8_t>(text[i])]);
   }
-  const PCRE2_SIZE* range = pcre2_get_ovector_pointer(scratch.parts_->data);
-  return Match{range[0], range[1]};
+  if (i == text.size()) return;
+  offsets.resize(text.size() + 1);
+  std::size_t n = 0;
+  for (; n < i; ++n) offsets[n] = static_cast<std::uint32_t>(n);
+  while (i < text.size()) {
+    offsets[n] = static_cast<std::uint32_t>(i);
+    const auto byte = static_cast<std::uint8_t>(text[i]);
+    if (byte < 0x80) {
+      kinds[n++] = static_cast<char>(ascii_kinds_[byte]);
+      ++i;
+    } else {
+      const Utf8Char c = decode_valid_utf8(text.data() + i);
+      kinds[n++] = static_cast<char>(kinds_[c.code]);
+      i += c.length;
+    }
+  }
+  offsets[n] = static_cast<std::uint32_t>(text.size());
+  kinds.resize(n);
+}
+
+void Pattern::find_all(std::string_view text, MatchScratch& scratch, std::vector<Match>& matches) const {
+  rewrite(text, scratch);
+  MatchScratch::Parts& parts = *scratch.parts_;
+  const std::string& kinds = parts.kinds;
+  const auto run = [&](std::size_t from, std::uint32_t options) {
+    return pcre2_match(code_->compiled, reinterpret_cast<PCRE2_SPTR>(kinds.data()), kinds.size(), from, options,
+                       parts.data, parts.context);
+  };
+  std::size_t from = 0;
+  std::size_t last_end = ~std::size_t{0};
+  while (from <= kinds.size()) {
+    int result = run(from, 0);
+    // The interpreter keeps its backtracking on the heap, which is slower and far larger.
+    if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = run(from, PCRE2_NO_JIT);
+    if (result == PCRE2_ERROR_NOMATCH) return;
+    if (result < 0)
+      base::run_error("tokenizer", "pattern '{}' failed on a text of {} bytes: {}", name_, text.size(), describe(result));
+    const PCRE2_SIZE* range = pcre2_get_ovector_pointer(parts.data);
+    const std::size_t begin = range[0], end = range[1];
+    if (begin == end) {
+      from = end + 1;
+      if (end == last_end) continue;
+    } else {
+      from = end;
+    }
+    last_end = end;
+    if (parts.offsets.empty()) {
+      matches.push_back({begin, end});
+    } else {
+      matches.push_back({parts.offsets[begin], parts.offsets[end]});
+    }
+  }
 }
 
 }  // namespace whet::tokenizer

@@ -1,14 +1,18 @@
 // Regular expressions of tokenizer.json, run by PCRE2.
 //
-// The files are written for Oniguruma, whose classes differ from PCRE2's in a few characters (U+180E is white space to
-// one only). A pattern is therefore rewritten piece by piece, and what has no known equal is refused.
+// A text is first rewritten, one byte a character: two characters get the same byte when no set of the expression tells them
+// apart. PCRE2 then matches plain bytes, which is its fastest way, and its own idea of Unicode never matters.
 #pragma once
 
+#include <array>
 #include <cstddef>
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
+
+#include "tokenizer/code_points.h"
+#include "tokenizer/regex.h"
 
 namespace whet::tokenizer {
 
@@ -35,23 +39,24 @@ class Pattern {
  public:
   /// UserError naming `where` and the pattern when it is malformed or has a part that is not supported.
   Pattern(std::string_view regex, std::string_view where);
+  /// `name` is what errors call it.
+  Pattern(const Regex& regex, std::string_view name, std::string_view where);
   ~Pattern();
   Pattern(Pattern&& other) noexcept;
   Pattern& operator=(Pattern&&) = delete;
 
-  /// The leftmost match at or after `from`. `text` must be valid UTF-8 and `from` the start of a character.
-  std::optional<Match> find(std::string_view text, std::size_t from, MatchScratch& scratch) const;
+  /// Appends all matches, leftmost first, none overlapping; an empty match is not made where another ends. `text` must be
+  /// valid UTF-8. RunError when a search would not end.
+  void find_all(std::string_view text, MatchScratch& scratch, std::vector<Match>& matches) const;
 
  private:
   struct Code;
+  void rewrite(std::string_view text, MatchScratch& scratch) const;
+
+  std::string name_;
+  CodePointTable kinds_;                         ///< byte of each code point
+  std::array<std::uint8_t, 128> ascii_kinds_{};  ///< the same, for most of most texts
   std::unique_ptr<Code> code_;
-  std::string regex_;
 };
-
-/// `regex` in PCRE2's syntax; see above for the errors.
-std::string translate_regex(std::string_view regex, std::string_view where);
-
-/// Escapes a text so that it matches itself.
-std::string literal_regex(std::string_view text);
 
 }  // namespace whet::tokenizer

@@ -3,15 +3,17 @@
 #include <algorithm>
 #include <mutex>
 #include <set>
+#include <unordered_map>
 
 #include "base/error.h"
-#include "base/file.h"
 #include "tokenizer/added_tokens.h"
 #include "tokenizer/bpe.h"
-#include "tokenizer/byte_level.h"
+#include "tokenizer/decoder.h"
 #include "tokenizer/json_fields.h"
 #include "tokenizer/normalizer.h"
+#include "tokenizer/post_processor.h"
 #include "tokenizer/pre_tokenizer.h"
+#include "tokenizer/tokenizer_file.h"
 #include "tokenizer/utf8.h"
 
 namespace whet::tokenizer {
@@ -25,6 +27,7 @@ using nlohmann::json;
 struct Workspace {
   MatchScratch match;
   BpeScratch bpe;
+  Words words;
   std::string normalized;
 };
 
@@ -48,20 +51,9 @@ class Workspaces {
   std::vector<std::unique_ptr<Workspace>> idle_;
 };
 
-json read_tokenizer_file(const std::string& file) {
-  const std::string text = base::read_file(file);
-  try {
-    json content = json::parse(text);
-    if (!content.is_object()) user_error(file, "not a JSON object");
-    return content;
-  } catch (const json::parse_error& error) {
-    user_error(file, "not JSON at byte {}", error.byte);
-  } catch (const json::out_of_range&) {
-    user_error(file, "not JSON that can be read: a number is too large");
-  }
-}
-
-std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, const std::string& where) {
+std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, const Normalizer& normalizer,
+                                          const std::string& where) {
+  MatchScratch scratch;
   std::vector<AddedToken> tokens;
   const json* list = optional_field(content, "added_tokens");
   if (list == nullptr) return tokens;
@@ -69,7 +61,7 @@ std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, c
   std::set<std::string> contents;
   // The format's own library does not believe a file's ids: a token that the vocabulary lacks is numbered on from the
   // vocabulary's size. Where a file says otherwise, two readers would disagree about what a token is.
-  auto next_id = static_cast<TokenId>(bpe.vocabulary().size());
+  auto next_id = static_cast<TokenId>(bpe.vocabulary().entries().size());
   for (const json& node : *list) {
     AddedToken token;
     const json& text = require(node, "content", where);
@@ -81,15 +73,20 @@ std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, c
     }
     token.id = static_cast<TokenId>(id.get<std::uint64_t>());
     const auto entry = bpe.vocabulary().find(token.content);
-    const TokenId expected = entry == bpe.vocabulary().end() ? next_id : entry->second;
+    const TokenId expected = entry.value_or(next_id);
     if (token.id != expected) {
       user_error(where, "'{}' has id {}, want {} ({})", token.content, token.id, expected,
-                 entry == bpe.vocabulary().end() ? "the next after the vocabulary" : "as in the vocabulary");
+                 !entry ? "the next after the vocabulary" : "as in the vocabulary");
     }
     next_id = std::max(next_id, token.id + 1);
     if (!contents.insert(token.content).second) user_error(where, "'{}' is listed twice", token.content);
     token.special = flag(node, "special", false, where);
     token.normalized = flag(node, "normalized", !token.special, where);
+    token.found_as = token.content;
+    if (token.normalized) {
+      std::string room;
+      token.found_as = normalizer.run(token.content, scratch, room);
+    }
     token.single_word = flag(node, "single_word", false, where);
     token.lstrip = flag(node, "lstrip", false, where);
     token.rstrip = flag(node, "rstrip", false, where);
@@ -98,85 +95,107 @@ std::vector<AddedToken> read_added_tokens(const json& content, const Bpe& bpe, c
   return tokens;
 }
 
-void check_decoder(const json& content, const std::string& where) {
-  const std::string type = type_of(content.value("decoder", json()), where);
-  if (type != "ByteLevel") user_error(where, "type {} is not supported, want ByteLevel", type);
-}
+json part(const TokenizerFile& file, const char* name) { return file.parts.value(name, json()); }
 
-/// What it would put around a text is never added here (prompts bring their own tokens), but a kind that this program
-/// does not know may do more than that.
-void check_post_processor(const json& node, const std::string& where) {
-  const std::string type = type_of(node, where);
-  if (type == "Sequence") {
-    const json& parts = require(node, "processors", where);
-    if (!parts.is_array()) user_error(where, "processors is not a list");
-    for (const json& part : parts) check_post_processor(part, where);
-  } else if (type != "null" && type != "ByteLevel" && type != "TemplateProcessing") {
-    user_error(where, "type {} is not supported, want null, ByteLevel or TemplateProcessing", type);
+/// The text with U+FFFD in place of what is not UTF-8: one for each longest piece that a character could begin with, as the
+/// Unicode standard recommends and Python does.
+std::string replace_invalid(std::string_view text) {
+  std::string result;
+  while (!text.empty()) {
+    const std::size_t valid = valid_utf8_prefix(text);
+    result.append(text.substr(0, valid));
+    text.remove_prefix(valid);
+    if (text.empty()) break;
+    result += "\xEF\xBF\xBD";
+    text.remove_prefix(broken_utf8_length(text));
   }
+  return result;
 }
 
 }  // namespace
 
 struct Tokenizer::Impl {
+  PreTokenizer pre_tokenizer;
   Bpe bpe;
   Normalizer normalizer;
-  PreTokenizer pre_tokenizer;
+  Decoder decoder;
+  PostProcessor post_processor;
   std::vector<AddedToken> added;
   AddedTokenSearch raw_search;         ///< for added tokens in the text as given
   AddedTokenSearch normalized_search;  ///< for those in the normalised text
   std::unordered_map<std::string, TokenId> added_ids;
-  std::vector<std::string> bytes;  ///< by id
-  std::vector<bool> special;       ///< by id
+  std::vector<std::string_view> spelled;  ///< by id, as the file has it
+  std::vector<std::string> bytes;         ///< by id
+  std::vector<bool> special;              ///< by id
   mutable Workspaces workspaces;
 
-  Impl(const json& content, const std::string& file)
-      : bpe(require(content, "model", file), file + ": model"),
-        normalizer(content.value("normalizer", json()), file + ": normalizer"),
-        pre_tokenizer(content.value("pre_tokenizer", json()), file + ": pre_tokenizer"),
-        added(read_added_tokens(content, bpe, file + ": added_tokens")),
+  explicit Impl(const TokenizerFile& file)
+      : pre_tokenizer(part(file, "pre_tokenizer"), file.name + ": pre_tokenizer"),
+        bpe(file, pre_tokenizer.is_byte_level()),
+        normalizer(part(file, "normalizer"), file.name + ": normalizer"),
+        decoder(part(file, "decoder"), file.name + ": decoder"),
+        added(read_added_tokens(file.parts, bpe, normalizer, file.name + ": added_tokens")),
         raw_search(searched(false)),
         normalized_search(searched(true)) {
-    check_decoder(content, file + ": decoder");
-    check_post_processor(content.value("post_processor", json()), file + ": post_processor");
-    for (const auto& [token, id] : bpe.vocabulary()) {
-      // An entry that spells no bytes cannot come out of merging; it is a special token and stands for itself.
-      set_bytes(id, unspell(token).value_or(token));
+    MatchScratch scratch;
+    TokenId most = 0;
+    for (const TextTable::Entry& entry : bpe.vocabulary().entries()) most = std::max(most, entry.value);
+    for (const AddedToken& token : added) most = std::max(most, token.id);
+    bytes.resize(static_cast<std::size_t>(most) + 1);
+    spelled.resize(bytes.size());
+    special.resize(bytes.size());
+    for (const TextTable::Entry& entry : bpe.vocabulary().entries()) {
+      const std::string_view token = bpe.vocabulary().key(entry);
+      spelled[static_cast<std::size_t>(entry.value)] = token;
+      bytes[static_cast<std::size_t>(entry.value)] = decoder.bytes_of(token, scratch);
     }
     for (const AddedToken& token : added) {
-      set_bytes(token.id, token.content);
-      special[static_cast<std::size_t>(token.id)] = token.special;
+      const auto id = static_cast<std::size_t>(token.id);
+      // It is spelled as it stands, not in the characters of a byte-level vocabulary.
+      spelled[id] = token.found_as;
+      bytes[id] = pre_tokenizer.is_byte_level() ? token.found_as : decoder.bytes_of(token.found_as, scratch);
+      special[id] = token.special;
       added_ids.emplace(token.content, token.id);
     }
+    post_processor = PostProcessor(part(file, "post_processor"), most + 1, file.name + ": post_processor");
   }
 
   std::vector<AddedToken> searched(bool normalized) const {
     std::vector<AddedToken> result;
-    for (AddedToken token : added) {
-      if (token.normalized != normalized) continue;
-      std::string room;
-      if (normalized) token.content = std::string(normalizer.run(token.content, room));
-      result.push_back(std::move(token));
+    for (const AddedToken& token : added) {
+      if (token.normalized == normalized) result.push_back(token);
     }
     return result;
   }
 
-  void set_bytes(TokenId id, std::string text) {
-    const auto index = static_cast<std::size_t>(id);
-    if (index >= bytes.size()) {
-      bytes.resize(index + 1);
-      special.resize(index + 1);
-    }
-    bytes[index] = std::move(text);
+  void encode_valid(std::string_view text, bool at_begin, Workspace& workspace, std::vector<TokenId>& ids) const {
+    const auto on_token = [&](TokenId id) { ids.push_back(id); };
+    raw_search.run(text, on_token, [&](std::string_view part_of_text) {
+      bool loses_begin = false;
+      const std::string_view normalized =
+          normalizer.run(part_of_text, workspace.match, workspace.normalized, &loses_begin);
+      const bool begins = at_begin && part_of_text.data() == text.data() && !loses_begin;
+      normalized_search.run(normalized, on_token, [&](std::string_view piece) {
+        pre_tokenizer.run(piece, begins && piece.data() == normalized.data(), workspace.match, workspace.words);
+        for (const Match& range : workspace.words.ranges) bpe.encode(workspace.words.word(range), workspace.bpe, ids);
+      });
+    });
   }
 
-  void encode_valid(std::string_view text, Workspace& workspace, std::vector<TokenId>& ids) const {
-    const auto on_token = [&](TokenId id) { ids.push_back(id); };
-    const WordSink on_word = [&](std::string_view word) { bpe.encode(word, workspace.bpe, ids); };
-    const auto on_normalized = [&](std::string_view part) { pre_tokenizer.run(part, workspace.match, on_word); };
-    raw_search.run(text, workspace.match, on_token, [&](std::string_view part) {
-      normalized_search.run(normalizer.run(part, workspace.normalized), workspace.match, on_token, on_normalized);
-    });
+  void encode(std::string_view text, Workspace& workspace, std::vector<TokenId>& ids) const {
+    bool at_begin = true;
+    while (!text.empty()) {
+      const std::size_t valid = valid_utf8_prefix(text);
+      if (valid < text.size() && !pre_tokenizer.is_byte_level())
+        return encode_valid(replace_invalid(text), at_begin, workspace, ids);
+      if (valid > 0) encode_valid(text.substr(0, valid), at_begin, workspace, ids);
+      at_begin = false;
+      text.remove_prefix(valid);
+      if (!text.empty()) {
+        bpe.encode(text.substr(0, 1), workspace.bpe, ids);
+        text.remove_prefix(1);
+      }
+    }
   }
 };
 
@@ -186,41 +205,43 @@ Tokenizer::Tokenizer(Tokenizer&&) noexcept = default;
 Tokenizer& Tokenizer::operator=(Tokenizer&&) noexcept = default;
 
 Tokenizer Tokenizer::load(const fs::path& folder) {
-  const std::string file = (folder / "tokenizer.json").string();
-  return Tokenizer(std::make_unique<Impl>(read_tokenizer_file(file), file));
+  return Tokenizer(std::make_unique<Impl>(TokenizerFile::read((folder / "tokenizer.json").string())));
 }
 
-std::vector<TokenId> Tokenizer::encode(std::string_view text) const {
+std::vector<TokenId> Tokenizer::encode(std::string_view text, bool add_special) const {
   std::vector<TokenId> ids;
   std::unique_ptr<Workspace> workspace = impl_->workspaces.take();
-  while (!text.empty()) {
-    const std::size_t valid = valid_utf8_prefix(text);
-    if (valid > 0) impl_->encode_valid(text.substr(0, valid), *workspace, ids);
-    text.remove_prefix(valid);
-    if (!text.empty()) {
-      impl_->bpe.encode(text.substr(0, 1), workspace->bpe, ids);
-      text.remove_prefix(1);
-    }
-  }
+  const PostProcessor& around = impl_->post_processor;
+  if (add_special) ids = around.before;
+  impl_->encode(text, *workspace, ids);
+  if (add_special) ids.insert(ids.end(), around.after.begin(), around.after.end());
   impl_->workspaces.give_back(std::move(workspace));
   return ids;
 }
 
 std::string Tokenizer::decode(std::span<const TokenId> ids, bool skip_special) const {
+  const auto is_skipped = [&](TokenId id) { return id < 0 || id >= vocab_size() || (skip_special && is_special(id)); };
   std::string text;
-  for (const TokenId id : ids) {
-    if (!(skip_special && is_special(id))) text += bytes_of(id);
+  if (!impl_->decoder.depends_on_place()) {
+    for (const TokenId id : ids) {
+      if (!is_skipped(id)) text += bytes_of(id);
+    }
+    return text;
   }
-  return text;
+  std::vector<std::string> tokens;
+  for (const TokenId id : ids) {
+    if (!is_skipped(id)) tokens.emplace_back(impl_->spelled[static_cast<std::size_t>(id)]);
+  }
+  return impl_->decoder.run(std::move(tokens));
 }
+
+const std::vector<TokenId>& Tokenizer::prefix() const { return impl_->post_processor.before; }
 
 std::optional<TokenId> Tokenizer::id_of(std::string_view token) const {
   const std::string key(token);
   const auto added = impl_->added_ids.find(key);
   if (added != impl_->added_ids.end()) return added->second;
-  const auto entry = impl_->bpe.vocabulary().find(key);
-  if (entry != impl_->bpe.vocabulary().end()) return entry->second;
-  return std::nullopt;
+  return impl_->bpe.vocabulary().find(token);
 }
 
 std::string_view Tokenizer::bytes_of(TokenId id) const {

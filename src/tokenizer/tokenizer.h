@@ -1,7 +1,9 @@
-// Text to token ids and back, as the model's own tokenizer.json (Hugging Face) says: byte-level byte-pair encoding.
+// Text to token ids and back, as the model's own tokenizer.json (Hugging Face) says: byte-pair encoding of bytes, or of
+// characters with single bytes to fall back to.
 //
-// What the file asks for is done exactly or refused by name when it is loaded. Known are: model BPE; normalizer NFC;
-// pre-tokenizers ByteLevel, Split and Digits, alone or in sequence; decoder ByteLevel; all the options of added tokens.
+// What the file asks for is done exactly or refused by name when it is loaded; the headers of the parts (normalizer.h,
+// pre_tokenizer.h, bpe.h, post_processor.h, decoder.h) say what is known. "truncation" and "padding" are not applied:
+// transformers sets both anew at every call.
 #pragma once
 
 #include <cstdint>
@@ -27,18 +29,22 @@ class Tokenizer {
   Tokenizer(Tokenizer&&) noexcept;
   Tokenizer& operator=(Tokenizer&&) noexcept;
 
-  /// The ids of a text, without the tokens that the file's post-processor would put around it; added tokens in the
-  /// text are recognised. Bytes that are not UTF-8 are encoded one by one. UserError naming a byte without a token.
-  std::vector<TokenId> encode(std::string_view text) const;
+  /// The ids of a text. Added tokens in it are recognised. With `add_special`, the tokens that the file's post-processor puts
+  /// around a text are there too. Bytes that are not UTF-8 are encoded one by one where the vocabulary is one of bytes, and
+  /// are U+FFFD elsewhere. UserError naming a byte or character without a token.
+  std::vector<TokenId> encode(std::string_view text, bool add_special = false) const;
 
   /// The bytes of a sequence of ids. They need not be UTF-8: a character may span several tokens. Ids without a token
   /// (the padding rows of an embedding) give nothing. With `skip_special`, neither do special tokens.
   std::string decode(std::span<const TokenId> ids, bool skip_special = false) const;
 
+  /// What the post-processor puts before a text: nothing, or the token that begins every sequence.
+  const std::vector<TokenId>& prefix() const;
+
   /// The id of a vocabulary entry as the file spells it ("\u0120the" for " the"), or of an added token.
   std::optional<TokenId> id_of(std::string_view token) const;
 
-  /// The bytes of one id; empty for an id without a token. Valid as long as the tokenizer.
+  /// The bytes of one id wherever it stands; empty for an id without a token. Valid as long as the tokenizer.
   std::string_view bytes_of(TokenId id) const;
 
   bool is_special(TokenId id) const;

@@ -53,6 +53,13 @@ fs::path resolve_model(const std::string& name_or_folder) {
                    name_or_folder, fmt::join(embedded_models(), ", "));
 }
 
+fs::path resolve_tokenizer(const std::string& name_or_folder) {
+  if (fs::exists(fs::path(name_or_folder) / "tokenizer.json")) return name_or_folder;
+  if (!name_or_folder.empty() && fs::is_directory(name_or_folder))
+    base::user_error("model", "{} has no tokenizer.json", name_or_folder);
+  return resolve_model(name_or_folder);
+}
+
 void copy_tokenizer(const fs::path& from, const fs::path& to) {
   base::write_file(to / "tokenizer.json", base::read_file(from / "tokenizer.json"));  // a model without one is of no use
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",

@@ -24,6 +24,9 @@ TextModel open_text_model(const std::filesystem::path& folder, int threads);
 /// UserError that lists the embedded models when it is neither.
 std::filesystem::path resolve_model(const std::string& name_or_folder);
 
+/// The same for a command that needs no weights: a folder with a tokenizer.json is enough.
+std::filesystem::path resolve_tokenizer(const std::string& name_or_folder);
+
 /// Names of the embedded base models.
 std::vector<std::string> embedded_models();
 

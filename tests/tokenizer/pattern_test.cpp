@@ -9,17 +9,17 @@
 namespace whet::tokenizer {
 namespace {
 
-std::vector<std::string> matches(std::string_view regex, std::string_view text) {
-  const Pattern pattern(regex, "test");
+std::vector<std::string> matches_of(const Pattern& pattern, std::string_view text) {
   MatchScratch scratch;
+  std::vector<Match> all;
+  pattern.find_all(text, scratch, all);
   std::vector<std::string> found;
-  std::size_t from = 0;
-  while (const std::optional<Match> match = pattern.find(text, from, scratch)) {
-    found.emplace_back(text.substr(match->begin, match->end - match->begin));
-    if (match->end == from) break;
-    from = match->end;
-  }
+  for (const Match& match : all) found.emplace_back(text.substr(match.begin, match.end - match.begin));
   return found;
+}
+
+std::vector<std::string> matches(std::string_view regex, std::string_view text) {
+  return matches_of(Pattern(regex, "test"), text);
 }
 
 using testing::ElementsAre;
@@ -56,11 +56,30 @@ TEST(PatternTest, LettersNumbersAndCaseAreUnicodes) {
 TEST(PatternTest, LookAroundSeesTheEndOfTheText) {
   EXPECT_THAT(matches("\\s+(?!\\S)|\\s+", "  x  "), ElementsAre(" ", " ", "  "));
   EXPECT_THAT(matches("\\s+$", "a  \nb "), ElementsAre("  ", " "));
+  EXPECT_THAT(matches("^.", "ab\ncd\n\n"), ElementsAre("a", "c"));
+  EXPECT_THAT(matches("\\b\\w", "ab cd-éf"), ElementsAre("a", "c", "é"));
+}
+
+TEST(PatternTest, ClassesNestIntersectAndNegate) {
+  EXPECT_THAT(matches("[a[b-d]]+", "xabcde"), ElementsAre("abcd"));
+  EXPECT_THAT(matches("[\\p{L}&&[^aeiou]]+", "tone7"), ElementsAre("t", "n"));
+  EXPECT_THAT(matches("[^\\S\\n]+", "a \t\nb"), ElementsAre(" \t"));
+  EXPECT_THAT(matches("[a-]+", "-a-b"), ElementsAre("-a-"));
+}
+
+TEST(PatternTest, AnOptionHoldsToTheEndOfItsGroup) {
+  EXPECT_THAT(matches("a(?i)b|c", "aB C aC ac"), ElementsAre("aB", "aC", "ac"));
+  EXPECT_THAT(matches("(?:x(?i)y)z", "xYz xYZ"), ElementsAre("xYz"));
+}
+
+TEST(PatternTest, AnEmptyMatchIsNotMadeWhereAnotherEnds) {
+  EXPECT_THAT(matches("a*", "baac"), ElementsAre("", "aa", ""));
+  EXPECT_THAT(matches("(?=é)", "éaé"), ElementsAre("", ""));
 }
 
 TEST(PatternTest, ALiteralMatchesItself) {
   const std::string text("a.b*(c)[d]\\e{2}^$|+?-\n\0z é", 27);
-  EXPECT_THAT(matches(literal_regex(text), text), ElementsAre(text));
+  EXPECT_THAT(matches_of(Pattern(literal_regex(text), text, "test"), "x" + text), ElementsAre(text));
 }
 
 TEST(PatternTest, MatchesALongRunWithoutRunningOutOfStack) {
@@ -70,8 +89,9 @@ TEST(PatternTest, MatchesALongRunWithoutRunningOutOfStack) {
 
 TEST(PatternTest, RefusesWhatMayMeanSomethingElse) {
   for (const char* regex :
-       {"(?<name>a)",    "(?#x)",   "(?m:a)", "a{1,2}+", "[a[bc]]", "[a&&b]", "[^\\S]", "[]a]",
-        "\\b",           "\\A",     "\\1",    "\\R",     "\\X",     "\\h",    "\\pL",   "\\p{Script=Han}",
+       {"(?<name>a)",    "(?#x)",   "(?m:a)", "a{1,2}+", "a{2}?",  "[[:alpha:]]", "[]a]",
+        "\\G",           "\\Z",     "\\1",    "\\R",     "\\X",   "\\K",         "\\pL",   "\\p{Script=Han}",
+        "(?i:ss)",       "(?i:é)",   "(?i:\\s)", "a**",     "(?i:[^a])",   "[a-\\d]", "[b-a]",
         "\\p{Nonsense}", "\\x{zz}", "\\u12",  "(a",      "a)",      "*",      "[a",     "\\"}) {
     try {
       const Pattern pattern(regex, "place");

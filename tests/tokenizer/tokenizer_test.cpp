@@ -228,12 +228,14 @@ TEST_F(TokenizerTest, RefusesByNameWhatItDoesNotDo) {
       {[](json& j) { j["model"]["merges"][1] = {"a"}; }, "merge 1 is [\"a\"], want two tokens"},
       {[](json& j) { j["model"]["merges"][2] = {"a", "qqq"}; }, "merge 2 needs the token 'qqq', which vocab lacks"},
       {[](json& j) { j["model"]["merges"][2] = {"z", "q"}; }, "merge 2 needs the token 'zq'"},
+      {[](json& j) { j["pre_tokenizer"] = nullptr, j["model"]["unk_token"] = "<unk>"; }, "unk_token = \"<unk>\", which"},
       {[](json& j) { j["model"]["vocab"].erase("!"), j["model"]["byte_fallback"] = true; }, "byte_fallback = true"},
       {[](json& j) { j["model"]["vocab"].erase("!"), j["model"]["unk_token"] = "<unk>"; }, "unk_token = \"<unk>\""},
       {[](json& j) { j["normalizer"] = {{"type", "Lowercase"}}; }, "normalizer] type Lowercase is not supported"},
-      {[](json& j) { j["pre_tokenizer"] = nullptr; }, "pre_tokenizer] type null is not supported"},
-      {[](json& j) { j["pre_tokenizer"] = {{"type", "Metaspace"}}; }, "pre_tokenizer] type Metaspace is not supported"},
-      {[](json& j) { j["pre_tokenizer"] = {{"type", "Digits"}}; }, "pre_tokenizer] no ByteLevel"},
+      {[](json& j) { j["pre_tokenizer"] = {{"type", "UnicodeScripts"}}; }, "pre_tokenizer] type UnicodeScripts is not"},
+      {[](json& j) { j["pre_tokenizer"] = {{"type", "Metaspace"}}; }, "pre_tokenizer] replacement is missing"},
+      {[](json& j) { j["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "__"}}; },
+       "replacement = '__', want one character"},
       {[](json& j) {
          j["pre_tokenizer"] = {{"type", "Sequence"},
                                {"pretokenizers", {{{"type", "ByteLevel"}}, {{"type", "Digits"}}}}};
