@@ -134,6 +134,7 @@ class Model {
 struct EngineOptions {
   int threads = 0;                      ///< 0: one per core
   std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
+  std::int64_t shard_bytes = 5'000'000'000;  ///< larger weights are saved as several files of at most this size
 };
 
 /// Opens a Hugging Face model folder. UserError naming file and field when something is missing or does not fit.

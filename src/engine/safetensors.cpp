@@ -240,7 +240,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
   const fs::path index_path = folder / "model.safetensors.index.json";
   if (stands(single)) {
     files_.push_back(std::make_unique<SafetensorsFile>(single));
-    for (const auto& [name, view] : files_.back()->tensors()) tensors_.emplace(name, &view);
+    for (const auto& [name, view] : files_.back()->tensors()) tensors_.emplace(name, Place{&view, single});
     return;
   }
   if (!stands(index_path)) {
@@ -268,14 +268,16 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
     const TensorView* view = place->second->find(name);
     if (view == nullptr)
       user_error((folder / place->first).string(), "tensor '{}' is missing, the index lists it", name);
-    tensors_.emplace(name, view);
+    tensors_.emplace(name, Place{view, folder / place->first});
   }
 }
 
 const TensorView* Checkpoint::find(std::string_view name) const {
   const auto found = tensors_.find(name);
-  return found == tensors_.end() ? nullptr : found->second;
+  return found == tensors_.end() ? nullptr : found->second.view;
 }
+
+const fs::path& Checkpoint::file_of(std::string_view name) const { return tensors_.find(name)->second.file; }
 
 const TensorView& Checkpoint::get(std::string_view name) const {
   const TensorView* view = find(name);
@@ -285,7 +287,7 @@ const TensorView& Checkpoint::get(std::string_view name) const {
 
 std::vector<std::string> Checkpoint::names() const {
   std::vector<std::string> result;
-  for (const auto& [name, view] : tensors_) result.push_back(name);
+  for (const auto& [name, place] : tensors_) result.push_back(name);
   return result;
 }
 
@@ -322,6 +324,44 @@ void write_safetensors(const fs::path& path, std::span<const NamedTensor> tensor
   file.write(text);
   for (const NamedTensor* tensor : order) file.write(as_text(tensor->bytes));
   file.commit();
+}
+
+void write_checkpoint(const fs::path& folder, std::span<const NamedTensor> tensors, std::int64_t shard_bytes) {
+  std::vector<std::vector<NamedTensor>> shards(1);
+  std::uint64_t total = 0, in_last = 0;
+  for (const NamedTensor& tensor : tensors) {
+    if (!shards.back().empty() && in_last + tensor.bytes.size() > static_cast<std::uint64_t>(shard_bytes)) {
+      shards.emplace_back();
+      in_last = 0;
+    }
+    shards.back().push_back(tensor);
+    in_last += tensor.bytes.size();
+    total += tensor.bytes.size();
+  }
+  const fs::path single = folder / "model.safetensors", index_path = folder / "model.safetensors.index.json";
+  std::set<std::string> written;
+  if (shards.size() == 1) {
+    write_safetensors(single, tensors);
+    written.insert(single.filename());
+  } else {
+    base::Json map = base::Json::object();
+    for (std::size_t i = 0; i < shards.size(); ++i) {
+      const std::string name = fmt::format("model-{:05}-of-{:05}.safetensors", i + 1, shards.size());
+      write_safetensors(folder / name, shards[i]);
+      written.insert(name);
+      for (const NamedTensor& tensor : shards[i]) map[tensor.name] = name;
+    }
+    const base::Json index = {{"metadata", {{"total_size", total}}}, {"weight_map", map}};
+    base::write_file(index_path, index.dump(2) + "\n");
+    written.insert(index_path.filename());
+  }
+  // A reader takes model.safetensors before an index: neither may outlive the weights that it belonged to.
+  for (const auto& entry : fs::directory_iterator(folder)) {
+    const std::string name = entry.path().filename();
+    const bool is_weights = name == single.filename() || name == index_path.filename() ||
+                            (name.starts_with("model-") && name.ends_with(".safetensors"));
+    if (is_weights && !written.contains(name)) fs::remove(entry.path());
+  }
 }
 
 }  // namespace whet::engine

@@ -65,11 +65,18 @@ class Checkpoint {
   const TensorView& get(std::string_view name) const;
   /// In alphabetical order.
   std::vector<std::string> names() const;
+  /// The file that holds the tensor, for errors about it. It must be there.
+  const std::filesystem::path& file_of(std::string_view name) const;
 
  private:
+  struct Place {
+    const TensorView* view;
+    std::filesystem::path file;
+  };
+
   std::filesystem::path folder_;
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
-  std::map<std::string, const TensorView*, std::less<>> tensors_;
+  std::map<std::string, Place, std::less<>> tensors_;
 };
 
 /// What to write: as TensorView, with its name.
@@ -86,5 +93,10 @@ struct NamedTensor {
 /// its shape, or a name used twice.
 void write_safetensors(const std::filesystem::path& path, std::span<const NamedTensor> tensors,
                        const std::map<std::string, std::string>& metadata = {{"format", "pt"}});
+
+/// Writes a model's weights into an existing folder: model.safetensors, or, where the tensors take more than `shard_bytes`,
+/// files model-00001-of-00003.safetensors and so on with their index. A file takes tensors in the given order as long as
+/// they fit; one that is larger by itself gets a file of its own. Weights that another call left there are removed.
+void write_checkpoint(const std::filesystem::path& folder, std::span<const NamedTensor> tensors, std::int64_t shard_bytes);
 
 }  // namespace whet::engine

@@ -5,6 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
 #include <cstring>
 #include <fstream>
 
@@ -283,6 +287,98 @@ TEST_F(SafetensorsTest, CheckpointReadsOneFileOrShards) {
   EXPECT_THAT(read_with_index("{"), HasSubstr("is not JSON"));
   fs::remove(folder_ / "model.safetensors.index.json");
   EXPECT_THAT(refusal([&] { const Checkpoint none(folder_); }), HasSubstr("no model.safetensors"));
+}
+
+/// Memory of this process that is in use, in bytes.
+std::size_t resident_bytes() {
+  std::ifstream file("/proc/self/statm");
+  std::size_t pages = 0, resident = 0;
+  file >> pages >> resident;
+  return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+TEST_F(SafetensorsTest, ReadsATensorBeyondFourGigabytesWithoutHoldingTheFile) {
+  // A file of 5 GB that takes no space on disk: only the last tensor's bytes are ever written.
+  const std::uint64_t large = 5'000'000'000;
+  std::string header = fmt::format(R"({{"first":{{"dtype":"F32","shape":[{}],"data_offsets":[0,{}]}},)"
+                                   R"("last":{{"dtype":"F32","shape":[3],"data_offsets":[{},{}]}}}})",
+                                   large / 4, large, large, large + 12);
+  header.resize((header.size() + 7) / 8 * 8, ' ');
+  write_quickly(file_, with_length(header, ""));
+  const std::uint64_t data = 8 + header.size();
+  std::error_code error;
+  fs::resize_file(file_, data + large + 12, error);
+  if (error) GTEST_SKIP() << "this file system holds no sparse file of 5 GB: " << error.message();
+  {
+    const std::vector<float> floats = {1.5f, -2.0f, 8.0f};
+    std::fstream file(file_, std::ios::binary | std::ios::in | std::ios::out);
+    file.seekp(static_cast<std::streamoff>(data + large));
+    file.write(reinterpret_cast<const char*>(floats.data()), 12);
+  }
+  const std::size_t before = resident_bytes();
+  const SafetensorsFile read(file_);
+  EXPECT_EQ(read.find("first")->bytes.size(), large);
+  std::array<float, 3> got{};
+  std::memcpy(got.data(), read.find("last")->bytes.data(), 12);
+  EXPECT_EQ(got, (std::array<float, 3>{1.5f, -2.0f, 8.0f}));
+  EXPECT_LT(resident_bytes(), before + 100'000'000);
+}
+
+class CheckpointTest : public SafetensorsTest {
+ protected:
+  std::vector<std::string> files() const {
+    std::vector<std::string> names;
+    for (const auto& entry : fs::directory_iterator(folder_)) names.push_back(entry.path().filename());
+    std::sort(names.begin(), names.end());
+    return names;
+  }
+
+  const std::vector<float> floats_ = {1, 2, 3, 4};
+  const std::vector<NamedTensor> tensors_ = {{"c", DType::kF32, {4}, bytes_of(floats_)},
+                                             {"a", DType::kF32, {2, 2}, bytes_of(floats_)},
+                                             {"b", DType::kF32, {1, 4}, bytes_of(floats_)}};
+};
+
+TEST_F(CheckpointTest, WritesOneFileOrShardsWithAnIndexAndReadsThemBack) {
+  const auto same = [&] {
+    const Checkpoint checkpoint(folder_);
+    EXPECT_THAT(checkpoint.names(), testing::ElementsAre("a", "b", "c"));
+    for (const NamedTensor& tensor : tensors_) {
+      const TensorView& view = checkpoint.get(tensor.name);
+      EXPECT_EQ(view.shape, tensor.shape);
+      EXPECT_EQ(std::memcmp(view.bytes.data(), tensor.bytes.data(), 16), 0);
+    }
+  };
+  write_checkpoint(folder_, tensors_, 48);
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors"));
+  same();
+  write_checkpoint(folder_, tensors_, 47);
+  EXPECT_THAT(files(), testing::ElementsAre("model-00001-of-00002.safetensors", "model-00002-of-00002.safetensors",
+                                            "model.safetensors.index.json"));
+  same();
+  const base::Json index = base::read_json_file(folder_ / "model.safetensors.index.json");
+  EXPECT_EQ(index["metadata"]["total_size"], 48);
+  EXPECT_EQ(index["weight_map"]["c"], "model-00001-of-00002.safetensors");
+  EXPECT_EQ(index["weight_map"]["b"], "model-00002-of-00002.safetensors");
+  EXPECT_EQ(Checkpoint(folder_).file_of("b"), folder_ / "model-00002-of-00002.safetensors");
+  // A tensor that is larger than the limit still gets a file, and older weights do not stay beside newer ones.
+  write_checkpoint(folder_, tensors_, 1);
+  EXPECT_EQ(files().size(), 4u);
+  same();
+  write_checkpoint(folder_, tensors_, 1000);
+  EXPECT_THAT(files(), testing::ElementsAre("model.safetensors"));
+  same();
+}
+
+TEST_F(CheckpointTest, RefusesATruncatedShardByName) {
+  write_checkpoint(folder_, tensors_, 16);
+  const fs::path shard = folder_ / "model-00002-of-00003.safetensors";
+  fs::resize_file(shard, fs::file_size(shard) - 1);
+  EXPECT_THAT(refusal([&] { const Checkpoint checkpoint(folder_); }),
+              testing::AllOf(HasSubstr(shard.string()), HasSubstr("tensor 'a'"), HasSubstr("cut short?")));
+  fs::remove(shard);
+  EXPECT_THAT(refusal([&] { const Checkpoint checkpoint(folder_); }),
+              testing::AllOf(HasSubstr("model.safetensors.index.json"), HasSubstr("shard 'model-00002-of-00003.safetensors' is missing")));
 }
 
 }  // namespace

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <set>
 
 #include "base/error.h"
 #include "base/random.h"
@@ -191,27 +192,38 @@ void Decoder::initialize(std::uint64_t seed) {
 
 void Decoder::copy_from(const Decoder& other) { weights_.copy_(other.weights_); }
 
+namespace {
+
+/// A floating-point type that weights may be stored in.
+at::ScalarType stored_type(const TensorView& view, const std::string& name, const Checkpoint& checkpoint) {
+  switch (view.dtype) {
+    case DType::kF64: return at::kDouble;
+    case DType::kF32: return at::kFloat;
+    case DType::kF16: return at::kHalf;
+    case DType::kBF16: return at::kBFloat16;
+    default:
+      base::user_error(checkpoint.file_of(name).string(), "tensor '{}': dtype {} is not supported, want F32, BF16, F16 or F64",
+                       name, dtype_name(view.dtype));
+  }
+}
+
+/// What old files hold beside weights: frequencies that follow from config.json.
+bool is_derived(const std::string& name) { return name.ends_with(".rotary_emb.inv_freq"); }
+
+}  // namespace
+
 void Decoder::load(const std::filesystem::path& folder) {
   const Checkpoint checkpoint(folder);
-  std::vector<std::string> known;
+  std::set<std::string> known;
   for (const NamedWindow& entry : named_weights()) {
-    known.push_back(entry.name);
+    known.insert(entry.name);
     const TensorView& view = checkpoint.get(entry.name);
     const std::vector<std::int64_t> shape(entry.window.sizes().begin(), entry.window.sizes().end());
     if (view.shape != shape) {
-      base::user_error("model", "{}: {} has shape [{}], want [{}] from config.json", folder.string(), entry.name,
+      base::user_error(checkpoint.file_of(entry.name).string(), "tensor '{}': shape [{}], want [{}] from config.json", entry.name,
                        fmt::join(view.shape, ", "), fmt::join(shape, ", "));
     }
-    at::ScalarType type;
-    switch (view.dtype) {
-      case DType::kF64: type = at::kDouble; break;
-      case DType::kF32: type = at::kFloat; break;
-      case DType::kF16: type = at::kHalf; break;
-      case DType::kBF16: type = at::kBFloat16; break;
-      default:
-        base::user_error("model", "{}: {} has dtype {}, want F64, F32, F16 or BF16", folder.string(), entry.name,
-                         dtype_name(view.dtype));
-    }
+    const at::ScalarType type = stored_type(view, entry.name, checkpoint);
     const auto address = reinterpret_cast<std::uintptr_t>(view.bytes.data());
     if (address % dtype_size(view.dtype) == 0) {
       // The file is mapped read-only; copy_ reads it once, converting on the way.
@@ -223,10 +235,14 @@ void Decoder::load(const std::filesystem::path& folder) {
     }
   }
   for (const std::string& name : checkpoint.names()) {
-    const bool is_tied_copy = config_.tie_word_embeddings && name == "lm_head.weight";
-    if (!is_tied_copy && std::find(known.begin(), known.end(), name) == known.end()) {
-      base::user_error("model", "{}: tensor {} has no place in a {}", folder.string(), name, config_.architecture);
+    if (known.contains(name) || is_derived(name)) continue;
+    if (config_.tie_word_embeddings && name == "lm_head.weight") {
+      const auto head = checkpoint.get(name).bytes, embedding = checkpoint.get("model.embed_tokens.weight").bytes;
+      if (head.size() == embedding.size() && std::memcmp(head.data(), embedding.data(), head.size()) == 0) continue;
+      base::user_error(checkpoint.file_of(name).string(),
+                       "tensor 'lm_head.weight' differs from the embedding, but config.json has tie_word_embeddings = true");
     }
+    base::user_error(checkpoint.file_of(name).string(), "tensor '{}' has no place in a {}", name, config_.architecture);
   }
 }
 

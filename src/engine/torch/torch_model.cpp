@@ -135,7 +135,7 @@ void TorchModel::save(const std::filesystem::path& folder) const {
   for (const auto& [name, window] : windows) {
     tensors.push_back({name, DType::kF32, {window.sizes().begin(), window.sizes().end()}, bytes_of(window)});
   }
-  write_safetensors(folder / "model.safetensors", tensors);
+  write_checkpoint(folder, tensors, options_.shard_bytes);
   base::write_file(folder / "config.json", config_json(config()).dump(2) + "\n");
   base::write_file(folder / "generation_config.json", generation_config_json(config()).dump(2) + "\n");
 }

@@ -90,6 +90,17 @@ inline std::vector<SharedPromptBatch> varied_groups(std::uint64_t seed, std::int
           random_group(random, 4, {3, 8, 2, 1, 6, 7, 4, 4, 11, 2, 3, 30, 1, 5, 2, 16}, vocabulary)};
 }
 
+/// The engine's logits of every row of every sequence, packed together.
+inline at::Tensor all_logits(Decoder& decoder, const std::vector<std::vector<TokenId>>& sequences) {
+  std::vector<Prompt> prompts;
+  for (const auto& sequence : sequences) prompts.push_back({sequence, 0, 1});
+  std::vector<const Prompt*> pointers;
+  for (const Prompt& prompt : prompts) pointers.push_back(&prompt);
+  const PackedBatch batch = pack_prompts(pointers, decoder.config().vocab_size);
+  const at::Tensor normed = rms_norm(decoder.forward(batch), decoder.final_norm(), decoder.config().rms_norm_eps);
+  return at::mm(normed, decoder.head().t());
+}
+
 /// Largest difference, relative to the largest magnitude of `wanted`.
 inline double relative_difference(const at::Tensor& got, const at::Tensor& wanted) {
   const at::Tensor g = got.detach().to(at::kDouble), w = wanted.detach().to(at::kDouble);

@@ -84,17 +84,6 @@ struct Golden {
   }
 };
 
-/// The engine's logits of every row of every sequence, packed together.
-at::Tensor all_logits(Decoder& decoder, const std::vector<std::vector<TokenId>>& sequences) {
-  std::vector<Prompt> prompts;
-  for (const auto& sequence : sequences) prompts.push_back({sequence, 0, 1});
-  std::vector<const Prompt*> pointers;
-  for (const Prompt& prompt : prompts) pointers.push_back(&prompt);
-  const PackedBatch batch = pack_prompts(pointers, decoder.config().vocab_size);
-  const at::Tensor normed = rms_norm(decoder.forward(batch), decoder.final_norm(), decoder.config().rms_norm_eps);
-  return at::mm(normed, decoder.head().t());
-}
-
 class GoldenTest : public testing::TestWithParam<std::string> {};
 /// Qwen3's logits are stored in double, without the rounding of rotary tables.
 class Qwen3GoldenTest : public GoldenTest {};
