@@ -245,6 +245,68 @@ TEST_F(ModelConfigTest, RefusesBiasesThatAFamilyDoesNotHave) {
   EXPECT_THAT(refusal_of({{"mlp_bias", true}}, "families/olmo2"), HasSubstr("mlp_bias = true has no effect"));
 }
 
+/// The fields of published models' config.json, without those that name files and versions.
+TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
+  const auto read = [&](const char* text) {
+    base::write_file(folder_ / "config.json", text);
+    return read_model_config(folder_);
+  };
+  const ModelConfig qwen = read(R"({"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
+    "eos_token_id": 151643, "hidden_act": "silu", "hidden_size": 1536, "initializer_range": 0.02, "intermediate_size": 8960,
+    "max_position_embeddings": 4096, "max_window_layers": 21, "model_type": "qwen2", "num_attention_heads": 12,
+    "num_hidden_layers": 28, "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 10000, "sliding_window": 4096,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_cache": true, "use_mrope": false,
+    "use_sliding_window": false, "vocab_size": 151936})");  // Qwen2.5-Math-1.5B
+  EXPECT_EQ(qwen.head_dim, 128);
+  EXPECT_TRUE(qwen.query_key_value_bias);
+  EXPECT_THAT(qwen.layer_windows, IsEmpty());
+  EXPECT_EQ(qwen.bos_token_id, 151643);
+
+  const ModelConfig qwen3 = read(R"({"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+    "bos_token_id": 151643, "eos_token_id": 151643, "head_dim": 128, "hidden_act": "silu", "hidden_size": 2048,
+    "initializer_range": 0.02, "intermediate_size": 6144, "max_position_embeddings": 32768, "max_window_layers": 28,
+    "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
+    "rms_norm_eps": 1e-06, "rope_scaling": null, "rope_theta": 1000000, "sliding_window": null, "tie_word_embeddings": true,
+    "torch_dtype": "bfloat16", "use_cache": true, "use_sliding_window": false, "vocab_size": 151936})");  // Qwen3-1.7B-Base
+  EXPECT_FALSE(qwen3.query_key_value_bias);
+  EXPECT_TRUE(qwen3.tie_word_embeddings);
+
+  const ModelConfig llama = read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+    "bos_token_id": 128000, "eos_token_id": [128001, 128008, 128009], "hidden_act": "silu", "hidden_size": 4096,
+    "initializer_range": 0.02, "intermediate_size": 14336, "max_position_embeddings": 131072, "mlp_bias": false,
+    "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
+    "pretraining_tp": 1, "rms_norm_eps": 1e-05, "rope_scaling": {"factor": 8.0, "low_freq_factor": 1.0,
+    "high_freq_factor": 4.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"}, "rope_theta": 500000.0,
+    "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 128256})");  // Llama-3.1-8B
+  EXPECT_EQ(llama.rope_scaling, (RopeScaling{RopeType::kLlama3, 8.0, 8192.0, 1.0, 4.0}));
+  EXPECT_THAT(llama.eos_token_ids, ElementsAre(128001, 128008, 128009));
+
+  const ModelConfig smol = read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+    "bos_token_id": 0, "eos_token_id": 0, "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.041666666666666664,
+    "intermediate_size": 1536, "is_llama_config": true, "max_position_embeddings": 8192, "mlp_bias": false,
+    "model_type": "llama", "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3, "pretraining_tp": 1,
+    "rms_norm_eps": 1e-05, "rope_interleaved": false, "rope_scaling": null, "rope_theta": 100000,
+    "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 49152})");  // SmolLM2-135M
+  EXPECT_EQ(smol.head_dim, 64);
+  EXPECT_EQ(smol.rope_theta, 100000.0);
+
+  const ModelConfig mistral = read(R"({"architectures": ["MistralForCausalLM"], "bos_token_id": 1, "eos_token_id": 2,
+    "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02, "intermediate_size": 14336,
+    "max_position_embeddings": 32768, "model_type": "mistral", "num_attention_heads": 32, "num_hidden_layers": 3,
+    "num_key_value_heads": 8, "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096,
+    "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 32000})");  // Mistral-7B-v0.1
+  EXPECT_THAT(mistral.layer_windows, ElementsAre(4096, 4096, 4096));
+
+  const ModelConfig olmo = read(R"({"architectures": ["Olmo2ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+    "eos_token_id": 100257, "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
+    "intermediate_size": 11008, "max_position_embeddings": 4096, "model_type": "olmo2", "num_attention_heads": 32,
+    "num_hidden_layers": 32, "num_key_value_heads": 32, "pad_token_id": 100277, "rms_norm_eps": 1e-06, "rope_scaling": null,
+    "rope_theta": 500000, "tie_word_embeddings": false, "torch_dtype": "float32", "use_cache": false,
+    "vocab_size": 100352})");  // OLMo-2-1124-7B
+  EXPECT_TRUE(olmo.family().norms_after);
+  EXPECT_EQ(olmo.pad_token_id, 100277);
+}
+
 TEST_F(ModelConfigTest, RefusesMissingAndOutOfRangeFieldsByName) {
   for (const char* field : {"vocab_size", "hidden_size", "intermediate_size", "num_hidden_layers",
                             "num_attention_heads", "max_position_embeddings"}) {
