@@ -115,6 +115,7 @@ VARIANTS = {
     "mistral_window": ("Mistral", dict(sliding_window=4), "bfloat16", None),
     "olmo2": ("Olmo2", {}, "float32", None),
     "olmo2_tied": ("Olmo2", dict(tie_word_embeddings=True, num_key_value_heads=4, attention_bias=True), "bfloat16", "5KB"),
+    "qwen3_tied_bfloat16": ("Qwen3", dict(tie_word_embeddings=True, head_dim=6), "bfloat16", None),
 }
 
 
