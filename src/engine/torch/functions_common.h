@@ -27,16 +27,16 @@ inline const PackedBatch& kept_batch(torch::autograd::AutogradContext* context) 
 
 // The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
 
-/// x W^T + residual + bias, the last two where defined. Float adds what it can while the product's sums are in registers.
-inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
-                                   const at::Tensor& bias = {}) {
+/// x W^T + residual + bias, the last two where defined, into `y`. Float adds what it can while the product's sums are in
+/// registers.
+inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
+                                  const at::Tensor& bias = {}) {
   if (x.scalar_type() == at::kDouble) {
-    at::Tensor y = at::mm(x, weight.t());
+    at::mm_out(y, x, weight.t());
     if (residual.defined()) y.add_(residual);
     if (bias.defined()) y.add_(bias);
-    return y;
+    return;
   }
-  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
   kernels::Addend add;
   if (residual.defined()) {
     add = {residual.const_data_ptr<float>()};
@@ -48,6 +48,11 @@ inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight
   if (residual.defined() && bias.defined()) {
     kernels::add_row(y.data_ptr<float>(), bias.const_data_ptr<float>(), y.size(0), y.size(1));
   }
+}
+inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
+                                   const at::Tensor& bias = {}) {
+  at::Tensor y = at::empty({x.size(0), weight.size(0)}, x.options());
+  times_transposed_into(y, x, weight, residual, bias);
   return y;
 }
 

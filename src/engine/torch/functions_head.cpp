@@ -11,8 +11,11 @@ using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
 
-/// Rows whose logits exist at once: 16 million numbers, 64 MB in float.
-std::int64_t rows_at_once(std::int64_t vocabulary) { return std::max<std::int64_t>(1, (std::int64_t{1} << 24) / vocabulary); }
+/// Rows whose logits exist at once: 64 million numbers, 256 MB in float. Every such piece walks the whole weight and its
+/// gradient, so that small ones cost more in memory traffic than they save (docs/performance.md).
+std::int64_t rows_at_once(std::int64_t rows, std::int64_t vocabulary) {
+  return std::clamp<std::int64_t>((std::int64_t{1} << 26) / vocabulary, 1, std::max<std::int64_t>(1, rows));
+}
 
 /// The targets of each head row: those of row h are order[start[h]] .. order[start[h + 1]).
 struct TargetsByRow {
@@ -57,11 +60,13 @@ at::Tensor walk(const at::Tensor& hidden, const at::Tensor& weight, const Packed
   const at::Tensor summaries = new_summaries<T>(hidden.size(0));
   const auto inverse_temperature = static_cast<T>(1.0 / temperature);
   const TargetsByRow targets(batch);
-  const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(vocabulary);
+  const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(hidden.size(0), vocabulary);
+  // One place for all pieces: memory that is given back and asked for again need not be the same memory.
+  const at::Tensor logits = at::empty({chunk, vocabulary}, hidden.options());
+  const T* logit = logits.const_data_ptr<T>();
   for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
     const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-    const at::Tensor logits = times_transposed(hidden.narrow(0, begin, rows), weight);
-    const T* logit = logits.const_data_ptr<T>();
+    times_transposed_into(logits.narrow(0, 0, rows), hidden.narrow(0, begin, rows), weight);
     kernels::RowSummary<T>* const row = summaries_of<T>(summaries);
     kernels::summarise_rows(logit, row + begin, rows, vocabulary, inverse_temperature, with_statistics);
     targets.each(begin, rows, [&](std::int64_t h, std::size_t r) {
@@ -106,10 +111,12 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const bool is_wanted = is_placed || context->needs_input_grad(1);
     at::Tensor d_weight = is_placed ? place->second.toTensor() : is_wanted ? at::zeros_like(weight) : at::Tensor();
     const TargetsByRow targets(batch);
-    const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(vocabulary);
+    const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(hidden.size(0), vocabulary);
+    const at::Tensor place_of_logits = at::empty({chunk, vocabulary}, hidden.options());
     for (std::int64_t begin = 0; begin < hidden.size(0); begin += chunk) {
       const std::int64_t rows = std::min(chunk, hidden.size(0) - begin);
-      at::Tensor d_logits = times_transposed(hidden.narrow(0, begin, rows), weight);  // overwritten in place
+      const at::Tensor d_logits = place_of_logits.narrow(0, 0, rows);
+      times_transposed_into(d_logits, hidden.narrow(0, begin, rows), weight);  // the logits, overwritten in place
       by_type(hidden, [&](auto zero) {
         using T = decltype(zero);
         const T inverse_temperature = static_cast<T>(1.0 / temperature);

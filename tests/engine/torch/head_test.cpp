@@ -30,8 +30,8 @@ TEST(TargetLogprobsFunction, IsTheReferenceWithItsGradient) {
 
 TEST(TargetLogprobsFunction, ComputesALargeVocabularyInPieces) {
   base::Random random{7};
-  const std::int64_t vocabulary = 151936;  // 110 rows at once
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {90, 1, 60, 80}, vocabulary)};
+  const std::int64_t vocabulary = 151936;  // 441 rows at once
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {390, 1, 60, 80}, vocabulary)};
   const auto batches = pack(groups, 1 << 20, vocabulary);
   const PackedBatch& batch = batches[0];
   at::manual_seed(16);
