@@ -183,6 +183,10 @@ Asymmetry asymmetry(const std::vector<JudgedProblem>& problems, std::uint64_t se
 Advice advise(const Asymmetry& measured) {
   Advice advice;
   const auto interval = [](const Estimate& e) { return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", e.value, e.low, e.high); };
+  if (measured.problems < kFewProblems) {
+    advice.reasons.push_back(fmt::format("{} problems, want at least {} to judge by", measured.problems, kFewProblems));
+    return advice;
+  }
   if (!measured.advantage) {
     advice.reasons.push_back(measured.true_positive_rate
                                  ? "every answer is right: there is nothing to tell apart"

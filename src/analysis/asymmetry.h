@@ -74,6 +74,8 @@ struct Advice {
   std::vector<std::string> reasons;
 };
 
+/// With fewer problems than kFewProblems nothing is judged: resampling them would understate the doubt.
+inline constexpr std::int64_t kFewProblems = 20;
 inline constexpr std::int64_t kFewResponses = 10;
 inline constexpr double kMostUnreadable = 0.2;
 
