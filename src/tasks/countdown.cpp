@@ -324,10 +324,7 @@ class CountdownTask : public Task {
 
   /// As verdicts are written in the pre-training text: the expression, without the search before it.
   VerifierFormat verifier_format() const override {
-    return {.prompt = "{problem}{solution}v", .rule = VerdictRule::kMark, .limit = kLongestVerdict};
-  }
-  std::string_view judged_part(std::string_view response) const override {
-    return response.substr(response.rfind('#') + 1);
+    return {.prompt = "{problem}{answer}v", .rule = VerdictRule::kMark, .limit = kLongestVerdict};
   }
 
   /// Which numbers it uses, and where it leads: wrong numbers that hit the target are what a careless verifier takes.

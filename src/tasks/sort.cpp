@@ -134,10 +134,7 @@ class SortTask : public Task {
 
   /// As its verdicts are written: `4830291?=0123489v`.
   VerifierFormat verifier_format() const override {
-    return {.prompt = "{problem}={solution}v", .rule = VerdictRule::kMark, .limit = kLongestLoop + 4};
-  }
-  std::string_view judged_part(std::string_view response) const override {
-    return response.substr(response.rfind('#') + 1);
+    return {.prompt = "{problem}={answer}v", .rule = VerdictRule::kMark, .limit = kLongestLoop + 4};
   }
 
   std::string kind_of_error(const Problem& problem, std::string_view answer) const override {

@@ -41,7 +41,8 @@ enum class VerdictRule { kBoxed, kMark };
 
 /// How a verifier is asked about solutions of a task.
 struct VerifierFormat {
-  std::string prompt;  ///< a text::Template with the places {problem}, {solution} and {answer}
+  /// A text::Template with the places {problem}, {solution} (the whole response) and {answer} (as it stands there).
+  std::string prompt;
   VerdictRule rule = VerdictRule::kBoxed;
   int limit = 1024;  ///< of what it writes, in characters; the default of --verifier-max-new-tokens
 };
@@ -91,9 +92,6 @@ class Task {
   /// What a verifier is given unless the run brings its own template: by default a question in plain English that asks
   /// for \boxed{True} or \boxed{False}; for tasks whose base models have read verdicts, the form of those.
   virtual VerifierFormat verifier_format() const;
-
-  /// The part of a response that has an answer which the verifier's {solution} shows. A view of `response`.
-  virtual std::string_view judged_part(std::string_view response) const { return response; }
 
   /// What is wrong with a wrong answer to `problem`, in a word or two, for tables: a task that knows ways to go wrong
   /// names them. Called only where `correct` is false.

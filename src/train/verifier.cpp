@@ -101,7 +101,7 @@ Verifier::Question Verifier::question(const tasks::Problem& problem, std::string
                       question.text += problem.prompt;
                       return;
                     }
-                    question.text += place == kAnswer ? answer : task_.judged_part(response);
+                    question.text += place == kAnswer ? answer : response;
                     question.written.emplace_back(begin, question.text.size());
                   });
   return question;
@@ -142,11 +142,12 @@ std::vector<GroupVerdicts> Verifier::read(engine::Model& model, const tokenizer:
     for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
       Verdict& verdict = verdicts[g][i];
       verdict.readings.resize(static_cast<std::size_t>(readings_));
-      if (!group.answers[i]) {
+      const auto answer = group.answers[i] ? task_.answer_place(group.problem, group.texts[i]) : std::nullopt;
+      if (!answer) {
         verdict.asked = Verdict::Asked::kNoAnswer;
         continue;
       }
-      const Question asking = question(group.problem, group.texts[i], *group.answers[i]);
+      const Question asking = question(group.problem, group.texts[i], *answer);
       const auto [entry, is_new] = asked.try_emplace(asking.text);
       if (is_new) {
         auto tokens = encode_with_plain(tokenizer, asking.text, asking.written);

@@ -40,7 +40,7 @@ class Verifier {
     std::string text;
     std::vector<std::pair<std::size_t, std::size_t>> written;  ///< [begin, end)
   };
-  /// The prompt for one response; `answer` in canonical form.
+  /// The prompt for one response; `answer` as it stands there.
   Question question(const tasks::Problem& problem, std::string_view response, std::string_view answer) const;
 
   /// UserError when the tokenizer has no token for something in the template, or template and verdict leave no room for

@@ -25,8 +25,8 @@ void visit_fields(VerifierOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.verifier, "verifier", "who judges solutions: live (the policy as it is), base (the model it started from), or "
         "another model", anything());
-  visit(o.verifier_template, "verifier-template", "file with the verifier's prompt, places {problem} and {solution} or "
-        "{answer}; without, the task's own", anything());
+  visit(o.verifier_template, "verifier-template", "file with the verifier's prompt: {problem}, and {solution} (the whole "
+        "response) or {answer} (as it stands there), are put in as they are; without, the task's own", anything());
   visit(o.verifier_verdict, "verifier-verdict", "how a verdict is read: boxed, the last \\boxed{True} or \\boxed{False}; "
         "mark, T or F at the end of the text; task, as the task says", one_of({"task", "boxed", "mark"}));
   visit(o.verifier_readings, "verifier-readings", "verdicts on each solution", count_from(1));
