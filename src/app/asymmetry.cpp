@@ -91,7 +91,7 @@ Measured measure(const AsymmetryOptions& options, const tasks::Task& task, tasks
   const auto folder = train::resolve_model(options.model);
   const std::string& judge = options.verifier.verifier;
   // Before training the live policy and its base are one model.
-  const bool is_own = judge == train::kLiveVerifier || judge == train::kBaseVerifier;
+  const bool is_own = !train::is_other_model(options.verifier);
   const auto judge_folder = is_own ? folder : train::resolve_model(judge);
   const auto seed = static_cast<std::uint64_t>(options.seed);
   const auto most = task.size(split).value_or(static_cast<std::uint64_t>(options.count));

@@ -6,6 +6,7 @@
 #include "rewards/vote.h"
 #include "train/ballots.h"
 #include "train/problems.h"
+#include "train/verdicts.h"
 #include "train/witnesses.h"
 
 namespace whet::train {
@@ -61,6 +62,14 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
                      options.reward);
   }
 
+  const auto read_verdicts = [](const rewards::Needs& needs) { return needs.verdicts; };
+  const base::Json verifier = base::fields_to_json(options.verifier);
+  for (const auto& [name, value] : base::fields_to_json(VerifierOptions{}).items()) {
+    if (verifier.at(name) == value || any(read_verdicts)) continue;
+    base::user_error(name, "given for '{}', which asks no verifier; want the default, or a reward that does: {}", options.reward,
+                     rewards_that(read_verdicts));
+  }
+
   for (const rewards::Term& term : terms) {
     if (rewards::rewards().find(term.name).needs.label) require_labels(context.task, tasks::Split::kTrain, term.name);
   }
@@ -71,6 +80,7 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
   if (votes(Votes::kTeacher)) voters_.push_back(make_teacher_votes(context));
   if (votes(Votes::kPolicies)) voters_.push_back(make_policy_votes(context));
   if (any([](const rewards::Needs& needs) { return needs.checker; })) witnesses_.push_back(make_checks(context));
+  if (any(read_verdicts)) witnesses_.push_back(make_verdicts(context));
   if (any([](const rewards::Needs& needs) { return needs.token_stats; })) witnesses_.push_back(make_answer_spans(context));
 }
 

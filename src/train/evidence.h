@@ -62,6 +62,7 @@ struct EvidenceContext {
   const tasks::Task& task;
   const TrainOptions& options;
   std::filesystem::path checkpoint;  ///< that the run goes on from; empty for a new run
+  engine::Model* base = nullptr;     ///< the frozen model that the run began with, where there is one
 };
 
 /// Everything that the rewards of a run need.

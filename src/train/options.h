@@ -10,6 +10,7 @@
 #include "train/advantage.h"
 #include "train/evidence_options.h"
 #include "train/policy_loss.h"
+#include "train/verifier_options.h"
 
 namespace whet::train {
 
@@ -59,6 +60,7 @@ struct TrainOptions {
   std::int64_t prompts = 64;
   std::int64_t samples = 8;
   EvidenceOptions evidence;
+  VerifierOptions verifier;
   std::int64_t mini_batches = 1;
   SamplingFields sampling;
   double learning_rate = 0;
@@ -97,6 +99,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.prompts, "prompts", "problems in a step", count_from(1));
   visit(o.samples, "samples", "rollouts of each problem", count_from(1));
   visit_fields(o.evidence, visit);
+  visit_fields(o.verifier, visit);
   visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", count_from(1));
   visit_fields(o.sampling, visit);
   visit(o.learning_rate, "learning-rate",

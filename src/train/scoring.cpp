@@ -88,7 +88,9 @@ Scoring::Scoring(const TrainOptions& options)
     : advantage_(advantage_kind(options.advantage)), combine_rewards_(options.combine == "rewards") {
   for (rewards::Term& term : rewards::parse_terms(options.reward)) {
     const rewards::RewardEntry& entry = rewards::rewards().find(term.name);
-    entries_.push_back({std::move(term), &entry, entry.make(options.rewards)});
+    // Several verdicts on a response make a share of it.
+    const bool binary = entry.binary && (!entry.needs.verdicts || options.verifier.verifier_readings == 1);
+    entries_.push_back({std::move(term), &entry, entry.make(options.rewards), binary});
   }
 }
 
@@ -123,7 +125,7 @@ ScoredBatch Scoring::score(const std::vector<Group>& groups, const tasks::Task& 
   }
   if (is_sum && combine_rewards_) batch.advantages = batch_advantages(batch.rewards, advantage_);
 
-  const bool binary = !is_sum && entries_[0].entry->binary && entries_[0].term.weight == 1;
+  const bool binary = !is_sum && entries_[0].binary && entries_[0].term.weight == 1;
   batch.signals = analysis::step_signals(views_of(groups, batch.rewards, batch.advantages), binary);
   if (is_sum && !combine_rewards_) {
     // What the group pays best is what its joined advantages say, not the plain sum, whose scales the terms do not share.

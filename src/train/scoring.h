@@ -41,6 +41,7 @@ class Scoring {
     rewards::Term term;
     const rewards::RewardEntry* entry = nullptr;
     std::unique_ptr<rewards::Reward> reward;
+    bool binary = false;
   };
 
   std::vector<Entry> entries_;

@@ -37,6 +37,8 @@ std::vector<std::filesystem::path> data_files(const TrainOptions& options, const
   };
   add_model(model);
   for (const std::string& voter : options.evidence.voters) add_model(voter);
+  if (is_other_model(options.verifier)) add_model(options.verifier.verifier);
+  if (!options.verifier.verifier_template.empty()) files.emplace_back(options.verifier.verifier_template);
   for (const auto* list : {&options.source.problems, &options.source.held_out_problems}) {
     files.insert(files.end(), list->begin(), list->end());
   }
@@ -54,6 +56,13 @@ Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
   options_.model = std::filesystem::absolute(weights).lexically_normal().string();
   for (std::string& voter : options_.evidence.voters) {
     voter = std::filesystem::absolute(resolve_model(voter)).lexically_normal().string();
+  }
+  VerifierOptions& verifier = options_.verifier;
+  if (is_other_model(verifier)) {
+    verifier.verifier = std::filesystem::absolute(resolve_model(verifier.verifier)).lexically_normal().string();
+  }
+  if (!verifier.verifier_template.empty()) {
+    verifier.verifier_template = std::filesystem::absolute(verifier.verifier_template).lexically_normal().string();
   }
   open({});
   options_.learning_rate = rate_;
@@ -87,8 +96,8 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   const auto threads = static_cast<int>(options_.threads);
   policy_.emplace(open_text_model(checkpoint.empty() ? std::filesystem::path(options_.model) : checkpoint, threads));
   require_usable(*task_, *policy_, options_);
-  evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint}, scoring_->terms());
   base_ = checkpoint.empty() ? policy_->model->clone() : open_text_model(options_.model, threads).model;
+  evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get()}, scoring_->terms());
   rate_ = learning_rate_for(options_.learning_rate, parameters());
   held_out_.emplace(*policy_, *base_, *task_, held_out_problems(*task_, options_.eval_problems),
                     static_cast<int>(options_.eval_samples), sampling_options(options_.sampling, *task_),

@@ -12,10 +12,10 @@ class Verdicts final : public Gatherer {
  public:
   explicit Verdicts(const EvidenceContext& context)
       : context_(context), verifier_(context.options.verifier, context.task) {
-    const std::string& who = context.options.verifier.verifier;
-    if (who == kBaseVerifier && !context.base) base::user_error("verifier", "base, but no base is kept; want live, or a model");
-    if (who != kLiveVerifier && who != kBaseVerifier) {
-      other_.emplace(open_text_model(resolve_model(who), static_cast<int>(context.options.threads)));
+    const VerifierOptions& options = context.options.verifier;
+    if (options.verifier == kBaseVerifier && !context.base) base::user_error("verifier", "base, but no base is kept; want live, or a model");
+    if (is_other_model(options)) {
+      other_.emplace(open_text_model(resolve_model(options.verifier), static_cast<int>(context.options.threads)));
     }
     verifier_.require_usable(tokenizer(), model().config());
   }

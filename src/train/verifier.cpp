@@ -18,7 +18,11 @@ constexpr const char* kAnswer = "answer";
 
 tasks::VerifierFormat chosen_format(const VerifierOptions& options, const tasks::Task& task) {
   tasks::VerifierFormat format = task.verifier_format();
-  if (!options.verifier_template.empty()) format.prompt = base::read_file(options.verifier_template);
+  if (!options.verifier_template.empty()) {
+    format.prompt = base::read_file(options.verifier_template);
+    // Editors end a file with it; who wants one in the prompt writes two.
+    if (format.prompt.ends_with('\n')) format.prompt.pop_back();
+  }
   if (options.verifier_verdict == "boxed") format.rule = tasks::VerdictRule::kBoxed;
   if (options.verifier_verdict == "mark") format.rule = tasks::VerdictRule::kMark;
   return format;
@@ -176,6 +180,7 @@ std::vector<GroupVerdicts> Verifier::read(engine::Model& model, const tokenizer:
         const engine::Rollout& rollout = rollouts[prompt][static_cast<std::size_t>(first + k)];
         std::string text = tokenizer.decode(rollout.tokens, /*skip_special=*/true);
         verdicts[g][i].readings[static_cast<std::size_t>(k)] = read_verdict(format_.rule, text, rollout.truncated);
+        verdicts[g][i].tokens += static_cast<std::int64_t>(rollout.tokens.size());
         verdicts[g][i].texts.push_back(std::move(text));
       }
     }

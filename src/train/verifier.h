@@ -25,6 +25,7 @@ struct Verdict {
   };
   Asked asked = Asked::kYes;
   std::vector<std::optional<bool>> readings = {};  ///< one per reading; absent: could not be read, or not asked
+  std::int64_t tokens = 0;                    ///< of what it wrote
   std::vector<std::string> texts = {};        ///< what it wrote; empty unless asked
 };
 

@@ -20,6 +20,9 @@ struct VerifierOptions {
   std::int64_t verifier_max_new_tokens = 0;
 };
 
+/// Whether the verifier is neither the policy nor its base.
+inline bool is_other_model(const VerifierOptions& o) { return o.verifier != kLiveVerifier && o.verifier != kBaseVerifier; }
+
 template <class Visitor>
 void visit_fields(VerifierOptions& o, Visitor&& visit) {
   using namespace base;

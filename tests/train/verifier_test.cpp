@@ -280,7 +280,7 @@ TEST_F(VerifierTest, TemplatesThatCannotWorkAreRefused) {
   } catch (const base::UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--verifier-template"));
   }
-  const Verifier spelt({.verifier_template = write("{problem}0{answer}1"), .verifier_max_new_tokens = 30}, *task);
+  const Verifier spelt({.verifier_template = write("{problem}0{answer}1\n"), .verifier_max_new_tokens = 30}, *task);
   spelt.require_usable(digits, positions(33));
   EXPECT_THROW(spelt.require_usable(digits, positions(32)), base::UserError) << "no room for a solution";
 }
