@@ -53,8 +53,8 @@ TEST_F(VerdictsTest, ThePolicyAsItIsJudgesUnlessTheBaseShall) {
     const auto& readings = live.groups[0].verdicts[i];
     const bool has_answer = live.groups[0].answers[i].has_value();
     asked += has_answer ? 1 : 0;
-    if (has_answer) EXPECT_THAT(readings, ElementsAre(true, true));
-    if (!has_answer) EXPECT_THAT(readings, ElementsAre(std::nullopt, std::nullopt));
+    const std::optional<bool> want = has_answer ? std::optional(true) : std::nullopt;
+    EXPECT_THAT(readings, ElementsAre(want, want));
   }
   EXPECT_TRUE(asked > 0 && asked < 12);
   EXPECT_EQ(live.tokens, 2 * 2 * asked) << "T and the end token, twice a solution";
@@ -65,7 +65,8 @@ TEST_F(VerdictsTest, ThePolicyAsItIsJudgesUnlessTheBaseShall) {
   options_.verifier.verifier = "base";
   const Gathering frozen = gathered();
   for (std::size_t i = 0; i < 12; ++i) {
-    if (frozen.groups[0].answers[i]) EXPECT_THAT(frozen.groups[0].verdicts[i], ElementsAre(false, false));
+    const std::optional<bool> want = frozen.groups[0].answers[i] ? std::optional(false) : std::nullopt;
+    EXPECT_THAT(frozen.groups[0].verdicts[i], ElementsAre(want, want));
   }
   EXPECT_EQ(frozen.metrics.at("verifier_true"), 0.0);
   EXPECT_FALSE(frozen.metrics.contains("verifier_precision")) << "nothing was called True";
@@ -81,7 +82,7 @@ TEST_F(VerdictsTest, TheSameStepDrawsTheSame) {
     return "#1+2+3";
   };
   fake_of(policy_).set_writer(moody);
-  options_.verifier.verifier_readings = 3;
+  options_.verifier.verifier_readings = 30;
   const Gathering once = gathered(), again = gathered();
   EXPECT_EQ(once.groups[0].verdicts, again.groups[0].verdicts);
   EXPECT_NE(once.groups[0].verdicts[0], once.groups[0].verdicts[1]) << "equal solutions have readings of their own";
