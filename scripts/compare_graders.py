@@ -239,19 +239,23 @@ def theirs(cases):
     import logging
     import warnings
 
-    from math_verify import parse, verify
+    from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtractionConfig, parse, verify
 
     logging.disable(logging.CRITICAL)
     warnings.filterwarnings("ignore")
 
-    def wrapped(text):
-        return text if "$" in text or "\\boxed" in text or "\\[" in text or "\\(" in text else f"${text}$"
+    def parsed(text, is_letter):
+        if is_letter:  # its way to read choices
+            return parse(text, [StringExtractionConfig(), LatexExtractionConfig(), ExprExtractionConfig()])
+        is_formula = "$" in text.replace("\\$", "") or any(mark in text for mark in ("\\boxed", "\\[", "\\(", "####", "is "))
+        return parse(text if is_formula else f"${text}$")
 
     verdicts = []
     begin = time.perf_counter()
     for case in cases:
         try:
-            verdicts.append(bool(verify(parse(wrapped(case.reference)), parse(wrapped(case.answer)))))
+            is_letter = re.fullmatch(r"\\text\{\(?[A-E]\)?\}|[A-E]", case.reference) is not None
+            verdicts.append(bool(verify(parsed(case.reference, is_letter), parsed(case.answer, is_letter))))
         except Exception:
             verdicts.append(False)
     return verdicts, time.perf_counter() - begin

@@ -1,4 +1,6 @@
 // whet grade: answers against references, a JSON line each.
+#include "text/grade.h"
+
 #include <fmt/format.h>
 
 #include <cstdio>
@@ -10,7 +12,6 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "base/json.h"
-#include "text/grade.h"
 
 namespace whet::app {
 namespace {
@@ -127,8 +128,8 @@ int run(const GradeOptions& options) {
     const std::vector<Member> members = members_of(line);
     const auto answer = text_of(members, options.answer, /*may_be_null=*/true, where);
     const auto reference = text_of(members, options.reference, /*may_be_null=*/false, where);
-    const text::Verdict verdict = answer ? text::grade(*answer, *reference)
-                                         : text::Verdict{false, "no-answer: the answer is null"};
+    const text::Verdict verdict =
+        answer ? text::grade(*answer, *reference) : text::Verdict{false, "no-answer: the answer is null"};
     const std::string out = graded(line, members, verdict);
     if (std::fwrite(out.data(), 1, out.size(), stdout) != out.size()) base::run_error("grade", "cannot write a row");
     ++rows;
@@ -137,8 +138,9 @@ int run(const GradeOptions& options) {
   }
   if (input.bad()) base::run_error("grade", "cannot read on in {} behind line {}", name, number);
   if (std::fflush(stdout) != 0) base::run_error("grade", "cannot write all rows");
-  if (rows == 0) base::user_error("grade", "{} has no rows, want JSON lines with '{}' and '{}'", name, options.answer,
-                                  options.reference);
+  if (rows == 0)
+    base::user_error("grade", "{} has no rows, want JSON lines with '{}' and '{}'", name, options.answer,
+                     options.reference);
   if (options.summary) {
     print_line(fmt::format("{} of {} rows equivalent ({:.1f} %)", equivalent, rows,
                            100.0 * static_cast<double>(equivalent) / static_cast<double>(rows)));
@@ -149,22 +151,23 @@ int run(const GradeOptions& options) {
 
 const base::Registrar kRegistered(
     commands(), "grade",
-    Command{"whether answers equal their references: JSON lines in, the same lines with verdict and reason out",
-            "  whet grade answers.jsonl > graded.jsonl\n"
-            "  echo '{\"answer\": \"so \\\\boxed{\\\\frac{2}{4}}\", \"reference\": \"0.5\"}' | whet grade\n"
-            "  whet grade dump.jsonl --answer output --reference gts --summary > graded.jsonl\n"
-            "Rows keep their fields and their order. A bad line ends the work with its number and exit code 2; the rows\n"
-            "before it are already written. docs/grading.md has the rules of equivalence.",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<GradeOptions>();
-              app.add_option("file", options->file, "JSON lines; '-' is standard input")->capture_default_str();
-              app.add_option("--answer", options->answer,
-                             "the field to grade: an answer, or a whole response with \\boxed{}, '#### x' or 'answer: x'")
-                  ->capture_default_str();
-              app.add_option("--reference", options->reference, "the field to grade it against")->capture_default_str();
-              app.add_flag("--summary", options->summary, "count verdicts and reasons on standard error");
-              return [options] { return run(*options); };
-            }});
+    Command{
+        "whether answers equal their references: JSON lines in, the same lines with verdict and reason out",
+        "  whet grade answers.jsonl > graded.jsonl\n"
+        "  echo '{\"answer\": \"so \\\\boxed{\\\\frac{2}{4}}\", \"reference\": \"0.5\"}' | whet grade\n"
+        "  whet grade dump.jsonl --answer output --reference gts --summary > graded.jsonl\n"
+        "Rows keep their fields and their order. A bad line ends the work with its number and exit code 2; the rows\n"
+        "before it are already written. docs/grading.md has the rules of equivalence.",
+        [](CLI::App& app) -> Run {
+          auto options = std::make_shared<GradeOptions>();
+          app.add_option("file", options->file, "JSON lines; '-' is standard input")->capture_default_str();
+          app.add_option("--answer", options->answer,
+                         "the field to grade: an answer, or a whole response with \\boxed{}, '#### x' or 'answer: x'")
+              ->capture_default_str();
+          app.add_option("--reference", options->reference, "the field to grade it against")->capture_default_str();
+          app.add_flag("--summary", options->summary, "count verdicts and reasons on standard error");
+          return [options] { return run(*options); };
+        }});
 
 }  // namespace
 }  // namespace whet::app

@@ -3,10 +3,10 @@
 // A quantity is a fraction of polynomials over Q in symbols of two sorts: free ones (letters, pi, e, \ln(2), \cos(x),
 // 2^{x}, ...) and algebraic ones, each with a relation that reduces its powers: radicals of primes, i, \sin(x) with
 // \sin^2 = 1 - \cos^2, roots and absolute values of other quantities. Powers are reduced, denominators freed of
-// algebraic symbols and common factors removed, so equal quantities have one form as far as the symbols are independent:
-// always for numbers built from rationals, radicals of rationals, i and pi, and for rational functions of letters. Where
-// independence is not known (nested radicals that do not denest, \cos(\pi/7)), equal forms still mean equal
-// values, and different forms are taken as different.
+// algebraic symbols and common factors removed, so equal quantities have one form as far as the symbols are
+// independent: always for numbers built from rationals, radicals of rationals, i and pi, and for rational functions of
+// letters. Where independence is not known (nested radicals that do not denest, \cos(\pi/7)), equal forms still mean
+// equal values, and different forms are taken as different.
 //
 // Letters under a root with an odd exponent, and in logarithms, are taken as positive; \sqrt{x^2} is |x|. Roots are
 // principal, odd roots of negative numbers real. Everything is bounded by a budget (text/polynomial.h).
@@ -28,7 +28,10 @@ struct Quantity {
 
 class Algebra {
  public:
-  /// Results throw TooHard when `operations` are spent, on division by zero, and beyond the limits of text/expression.h.
+  static constexpr int kMaxRoot = 64;  ///< no root of a higher degree is taken
+
+  /// Results throw TooHard when `operations` are spent, on division by zero, and beyond the limits of
+  /// text/expression.h.
   explicit Algebra(long operations) : budget_(operations) {}
 
   static Quantity number(const mpq_class& value) { return {constant(value), constant(1)}; }
@@ -54,7 +57,8 @@ class Algebra {
   static mpq_class rational(const Quantity& a) { return constant_value(a.num); }
   /// Without letters: a number, though perhaps not a rational one.
   bool is_number(const Quantity& a) const;
-  /// 1, 0 or -1 for a real number made of rationals, radicals, pi and e when 60 digits decide; nullptr-like 2 otherwise.
+  /// 1, 0 or -1 for a real number made of rationals, radicals, pi and e when 60 digits decide; nullptr-like 2
+  /// otherwise.
   static constexpr int kUnknownSign = 2;
   int sign(const Quantity& a);
   /// The letters that occur, inside functions too, in order of their names.

@@ -50,7 +50,9 @@ Quantity Algebra::absolute_sum(const Polynomial& p) {
         imaginary.emplace(without(monomial, found->first), coefficient);
       }
     }
-    const auto is_real = [&](const Polynomial& part) { return part.empty() || sign({part, constant(1)}) != kUnknownSign; };
+    const auto is_real = [&](const Polynomial& part) {
+      return part.empty() || sign({part, constant(1)}) != kUnknownSign;
+    };
     if (!imaginary.empty() && is_real(real) && is_real(imaginary)) {
       return root({sum(normal_product(real, real), normal_product(imaginary, imaginary), budget_), constant(1)}, 2);
     }
@@ -159,7 +161,9 @@ Quantity Algebra::cosine_of_turn(mpq_class half_turns) {
   if (r > 1) r = 2 - r;
   if (r > mpq_class(1, 2)) return negative(cosine_of_turn(1 - r));
   const auto root_of = [this](int value) { return root(number(value), 2); };
-  const auto over = [this](const Quantity& value, int divisor) { return multiply(value, number(mpq_class(1, divisor))); };
+  const auto over = [this](const Quantity& value, int divisor) {
+    return multiply(value, number(mpq_class(1, divisor)));
+  };
   const mpz_class den = r.get_den();
   if (r == 0) return number(1);
   if (den == 2) return number(0);
@@ -175,7 +179,8 @@ Quantity Algebra::cosine_of_turn(mpq_class half_turns) {
 }
 
 Algebra::Angle Algebra::added(const Angle& a, const Angle& b) {
-  return {subtract(multiply(a.cos, b.cos), multiply(a.sin, b.sin)), add(multiply(a.sin, b.cos), multiply(a.cos, b.sin))};
+  return {subtract(multiply(a.cos, b.cos), multiply(a.sin, b.sin)),
+          add(multiply(a.sin, b.cos), multiply(a.cos, b.sin))};
 }
 
 Algebra::Angle Algebra::angle(const Quantity& a) {

@@ -24,11 +24,11 @@ struct Token {
   };
   Type type = Type::kEnd;
   std::string text;
-  std::string repeating;     ///< kNumber: the period of a repeating decimal
-  std::size_t begin = 0;     ///< where it stands in the answer
+  std::string repeating;  ///< kNumber: the period of a repeating decimal
+  std::size_t begin = 0;  ///< where it stands in the answer
   bool after_blank = false;
-  bool begins_run = false;   ///< kLetter, kWord: no letter stands directly before it
-  int opened_at = -1;        ///< "}": index of its "{"
+  bool begins_run = false;  ///< kLetter, kWord: no letter stands directly before it
+  int opened_at = -1;       ///< "}": index of its "{"
 
   bool is(std::string_view symbol) const { return type == Type::kSymbol && text == symbol; }
 };

@@ -1,4 +1,5 @@
-// Answers as mathematics: numbers, expressions, lists and sets, tuples and intervals, matrices, equations, inequalities.
+// Answers as mathematics: numbers, expressions, lists and sets, tuples and intervals, matrices, equations,
+// inequalities.
 #pragma once
 
 #include <optional>
@@ -19,8 +20,8 @@ enum class AnswerKind {
   kInequality,  ///< between several letters
   kChoice,      ///< "B"
   kWords,
-  kNumeral,     ///< "1011_2"
-  kText,        ///< nothing that is understood: compared as it is written
+  kNumeral,  ///< "1011_2"
+  kText,     ///< nothing that is understood: compared as it is written
 };
 
 /// An answer in canonical form.

@@ -24,30 +24,36 @@ std::string lower_case(std::string_view text) {
   return out;
 }
 
-/// Short integers and decimals, and one capital letter: most answers of most benchmarks, without a parser.
+/// Short integers, decimals and fractions of integers, and one capital letter: most answers of most benchmarks, without
+/// a parser.
 std::optional<Answer> quick(std::string_view text) {
   text = trim(text);
-  if (text.empty() || text.size() > 17) return std::nullopt;
+  if (text.empty() || text.size() > 18) return std::nullopt;
   if (text.size() == 1 && text[0] >= 'A' && text[0] <= 'Z') return Answer{AnswerKind::kChoice, std::string(text)};
   const bool is_negative = text[0] == '-';
-  std::int64_t digits = 0, scale = 1;
+  std::int64_t digits = 0, below = 1;
   bool after_point = false, has_digit = false;
-  for (const char c : text.substr(is_negative ? 1 : 0)) {
+  for (std::size_t i = is_negative ? 1 : 0; i < text.size(); ++i) {
+    const char c = text[i];
     if (is_digit(c)) {
       has_digit = true;
       digits = digits * 10 + (c - '0');
-      if (after_point) scale *= 10;
+      if (after_point) below *= 10;
     } else if (c == '.' && !after_point) {
       after_point = true;
+    } else if (c == '/' && has_digit && !after_point) {
+      const auto [end, error] = std::from_chars(text.data() + i + 1, text.data() + text.size(), below);
+      if (error != std::errc{} || end != text.data() + text.size() || below <= 0) return std::nullopt;
+      break;
     } else {
       return std::nullopt;
     }
   }
   if (!has_digit) return std::nullopt;
-  const std::int64_t divisor = std::gcd(digits, scale);
+  const std::int64_t divisor = std::gcd(digits, below);
   std::string out = is_negative && digits != 0 ? "-" : "";
   out += std::to_string(digits / divisor);
-  if (scale != divisor) out += "/" + std::to_string(scale / divisor);
+  if (below != divisor) out += "/" + std::to_string(below / divisor);
   return Answer{AnswerKind::kNumber, std::move(out)};
 }
 
@@ -175,7 +181,8 @@ std::optional<std::string> choice_with_text(std::string_view text) {
 /// "1011_2", "(1011)_{2}", "1011_{two}", "1011 base 2": digits, "_" and the base. The same number in another base is
 /// another numeral, because such questions ask for the writing.
 std::optional<std::string> numeral(std::string_view text) {
-  constexpr std::string_view kWords[] = {"two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"};
+  constexpr std::string_view kWords[] = {"two",   "three", "four", "five",   "six",   "seven",
+                                         "eight", "nine",  "ten",  "eleven", "twelve"};
   std::size_t mark = text.find('_');
   std::string_view base;
   if (mark != kNone) {
@@ -226,7 +233,8 @@ std::optional<std::string> time_of_day(std::string_view text) {
   for (const char c : lower_case(text)) {
     if (c != ' ' && c != '.') out += c;
   }
-  if (out.size() < 3 || out.back() != 'm' || (out[out.size() - 2] != 'a' && out[out.size() - 2] != 'p')) return std::nullopt;
+  if (out.size() < 3 || out.back() != 'm' || (out[out.size() - 2] != 'a' && out[out.size() - 2] != 'p'))
+    return std::nullopt;
   std::string clock = out.substr(0, out.size() - 2);
   if (clock.size() > 3 && clock.substr(clock.size() - 3) == ":00") clock.resize(clock.size() - 3);
   if (clock.find_first_not_of("0123456789:") != std::string::npos) return std::nullopt;
@@ -238,14 +246,16 @@ bool is_words(std::string_view text) {
   for (const char c : text) {
     if (!is_letter(c) && c != ' ' && c != '\'') return false;
   }
-  const bool is_product = text.size() >= 2 && text.size() <= 4 && text.find_first_not_of("bcdfghjklmnpqrstvwxyz") == kNone;
+  const bool is_product =
+      text.size() >= 2 && text.size() <= 4 && text.find_first_not_of("bcdfghjklmnpqrstvwxyz") == kNone;
   return !text.empty() && !is_product;
 }
 
 /// Words with the punctuation that may stand inside a phrase.
 bool is_phrase(std::string_view text) {
   for (const char c : text) {
-    if (!is_letter(c) && static_cast<unsigned char>(c) < 0x80 && std::string_view(" '-.,").find(c) == kNone) return false;
+    if (!is_letter(c) && static_cast<unsigned char>(c) < 0x80 && std::string_view(" '-.,").find(c) == kNone)
+      return false;
   }
   return true;
 }
@@ -302,8 +312,7 @@ bool is_prose(std::string_view text) {
 Answer canonical_once(std::string_view answer) {
   const std::string_view bare = without_delimiters(answer);
   const std::string plain = plain_latex(bare);
-  const std::string unboxed =
-      without_text_boxes(without_outer_braces(without_punctuation(plain, ".,;:*")));
+  const std::string unboxed = without_text_boxes(without_outer_braces(without_punctuation(plain, ".,;:*")));
   const std::string_view trimmed = without_punctuation(unboxed, ".,;:*");
   const std::string_view text = without_variable(trimmed);
   if (auto letter = choice(text)) return {AnswerKind::kChoice, *std::move(letter)};
@@ -333,6 +342,7 @@ Answer canonical_answer(std::string_view answer) {
   // purpose.
   constexpr int kRounds = 4;
   Answer found = canonical_once(answer);
+  if (found.kind == AnswerKind::kNumber) return found;
   for (int round = 1; round < kRounds; ++round) {
     Answer next = canonical_once(found.text);
     next.too_hard |= found.too_hard;

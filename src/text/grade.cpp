@@ -15,18 +15,30 @@ namespace {
 
 std::string_view noun(AnswerKind kind) {
   switch (kind) {
-    case AnswerKind::kNumber: return "number";
-    case AnswerKind::kExpression: return "expression";
-    case AnswerKind::kList: return "list";
-    case AnswerKind::kTuple: return "tuple";
-    case AnswerKind::kInterval: return "interval";
-    case AnswerKind::kMatrix: return "matrix";
-    case AnswerKind::kEquation: return "equation";
-    case AnswerKind::kInequality: return "inequality";
-    case AnswerKind::kChoice: return "letter";
-    case AnswerKind::kWords: return "word";
-    case AnswerKind::kNumeral: return "numeral";
-    case AnswerKind::kText: return "text";
+    case AnswerKind::kNumber:
+      return "number";
+    case AnswerKind::kExpression:
+      return "expression";
+    case AnswerKind::kList:
+      return "list";
+    case AnswerKind::kTuple:
+      return "tuple";
+    case AnswerKind::kInterval:
+      return "interval";
+    case AnswerKind::kMatrix:
+      return "matrix";
+    case AnswerKind::kEquation:
+      return "equation";
+    case AnswerKind::kInequality:
+      return "inequality";
+    case AnswerKind::kChoice:
+      return "letter";
+    case AnswerKind::kWords:
+      return "word";
+    case AnswerKind::kNumeral:
+      return "numeral";
+    case AnswerKind::kText:
+      return "text";
   }
   return "text";
 }
@@ -112,19 +124,24 @@ Verdict grade(std::string_view answer, std::string_view reference) {
   }
   if (a.kind == AnswerKind::kText || b.kind == AnswerKind::kText) {
     const Answer& unknown = a.kind == AnswerKind::kText ? a : b;
-    return {false, fmt::format("different-text: {} is not parsed, and they are not written alike", shown(unknown.text))};
+    return {false,
+            fmt::format("different-text: {} is not parsed, and they are not written alike", shown(unknown.text))};
   }
-  const auto is_quantity = [](AnswerKind kind) { return kind == AnswerKind::kNumber || kind == AnswerKind::kExpression; };
+  const auto is_quantity = [](AnswerKind kind) {
+    return kind == AnswerKind::kNumber || kind == AnswerKind::kExpression;
+  };
   if (a.kind != b.kind && !(is_quantity(a.kind) && is_quantity(b.kind))) {
-    return {false, fmt::format("different-kind: {} {} and {} {}", noun(a.kind), shown(a.text), noun(b.kind), shown(b.text))};
+    return {false,
+            fmt::format("different-kind: {} {} and {} {}", noun(a.kind), shown(a.text), noun(b.kind), shown(b.text))};
   }
   if (!a.parts.empty() && !b.parts.empty()) {
     const std::size_t count = unmatched(a, b);
     if (count > 0) {
-      return {false, fmt::format("different-elements: {} differ in {} element{}", plural(a.kind), count, count == 1 ? "" : "s")};
+      return {false, fmt::format("different-elements: {} differ in {} element{}", plural(a.kind), count,
+                                 count == 1 ? "" : "s")};
     }
-    return {false, fmt::format("different-elements: {} with the same elements, {} and {}", plural(a.kind), shown(a.text),
-                               shown(b.text))};
+    return {false, fmt::format("different-elements: {} with the same elements, {} and {}", plural(a.kind),
+                               shown(a.text), shown(b.text))};
   }
   const AnswerKind kind = is_quantity(a.kind) ? std::max(a.kind, b.kind) : a.kind;
   return {false, fmt::format("different-value: {} {} and {}", plural(kind), shown(a.text), shown(b.text))};

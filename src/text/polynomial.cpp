@@ -19,9 +19,7 @@ Exponent lowest(long num, long den) {
   return {static_cast<int>(num), static_cast<int>(den)};
 }
 
-std::size_t limbs(const mpq_class& value) {
-  return mpz_size(value.get_num_mpz_t()) + mpz_size(value.get_den_mpz_t());
-}
+std::size_t limbs(const mpq_class& value) { return mpz_size(value.get_num_mpz_t()) + mpz_size(value.get_den_mpz_t()); }
 
 void check_size(const mpq_class& value) {
   if (limbs(value) * GMP_NUMB_BITS > 2 * kMaxNumberBits) throw TooHard{};
@@ -67,9 +65,7 @@ Polynomial times_power(const Polynomial& p, int symbol, int power) {
 }
 
 /// Integer coefficients without a common factor.
-Polynomial primitive(const Polynomial& p, Budget& budget) {
-  return p.empty() ? p : scaled(p, 1 / content(p), budget);
-}
+Polynomial primitive(const Polynomial& p, Budget& budget) { return p.empty() ? p : scaled(p, 1 / content(p), budget); }
 
 Polynomial whole_divisor(const Polynomial& a, const Polynomial& b, Budget& budget);
 
@@ -153,9 +149,7 @@ Exponent operator+(Exponent a, Exponent b) {
 
 Exponent operator*(Exponent a, int k) { return lowest(static_cast<long>(a.num) * k, a.den); }
 
-bool operator<(Exponent a, Exponent b) {
-  return static_cast<long>(a.num) * b.den < static_cast<long>(b.num) * a.den;
-}
+bool operator<(Exponent a, Exponent b) { return static_cast<long>(a.num) * b.den < static_cast<long>(b.num) * a.den; }
 
 bool MonomialOrder::operator()(const Monomial& a, const Monomial& b) const {
   // As rows of exponents over all symbols: the first difference decides.
@@ -246,6 +240,24 @@ Polynomial product(const Polynomial& a, const Polynomial& b, Budget& budget) {
 
 Polynomial scaled(const Polynomial& p, const mpq_class& factor, Budget& budget) {
   return product(p, constant(factor), budget);
+}
+
+Polynomial whole_power(const Polynomial& p, int exponent, Budget& budget) {
+  Polynomial result = constant(1);
+  for (int i = 0; i < exponent; ++i) result = product(result, p, budget);
+  return result;
+}
+
+std::size_t bits(const mpq_class& value) {
+  return std::max(mpz_sizeinbase(value.get_num_mpz_t(), 2), mpz_sizeinbase(value.get_den_mpz_t(), 2));
+}
+
+mpq_class number_power(const mpq_class& base, unsigned long exponent) {
+  if (exponent > kMaxNumberBits || bits(base) * exponent > kMaxNumberBits) throw TooHard{};
+  mpq_class result;
+  mpz_pow_ui(result.get_num_mpz_t(), base.get_num_mpz_t(), exponent);
+  mpz_pow_ui(result.get_den_mpz_t(), base.get_den_mpz_t(), exponent);
+  return result;
 }
 
 std::pair<Polynomial, bool> quotient(const Polynomial& a, const Polynomial& b, Budget& budget) {

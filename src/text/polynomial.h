@@ -67,6 +67,12 @@ Polynomial sum(const Polynomial& a, const Polynomial& b, Budget& budget);
 Polynomial product(const Polynomial& a, const Polynomial& b, Budget& budget);
 Polynomial scaled(const Polynomial& p, const mpq_class& factor, Budget& budget);
 
+Polynomial whole_power(const Polynomial& p, int exponent, Budget& budget);
+/// TooHard beyond kMaxNumberBits of text/expression.h.
+mpq_class number_power(const mpq_class& base, unsigned long exponent);
+/// Bits of the longer of numerator and denominator.
+std::size_t bits(const mpq_class& value);
+
 /// a / b when b divides a without remainder, else the empty pair's second is false.
 std::pair<Polynomial, bool> quotient(const Polynomial& a, const Polynomial& b, Budget& budget);
 /// A greatest common divisor, up to a rational factor. Exponents may be fractions but not negative.

@@ -10,20 +10,20 @@ namespace {
 
 // In lower case; a plural with "s" need not be listed.
 constexpr std::string_view kUnits[] = {
-    "cm",         "mm",         "km",         "dm",        "nm",        "ft",      "in",     "inch",   "inches",
-    "foot",       "feet",       "yard",       "yd",        "mile",      "mi",      "meter",  "metre",  "centimeter",
-    "centimetre", "millimeter", "millimetre", "kilometer", "kilometre", "second",  "sec",    "minute", "min",
-    "hour",       "hr",         "day",        "week",      "month",     "year",    "mph",    "kph",    "kg",
-    "mg",         "gram",       "kilogram",   "lb",        "pound",     "ounce",   "oz",     "ton",    "liter",
-    "litre",      "ml",         "gallon",     "quart",     "pint",      "cup",     "dollar", "cent",   "usd",
-    "euro",       "degree",     "deg",        "radian",    "rad",       "percent", "pct",    "percentage", "unit",   "square", "cubic",
-    "sq",         "cu",         "per",        "point",     "people",    "person",  "way",    "time",   "student",
-    "coin",       "piece",      "page",       "number",    "hertz",     "hz",
+    "cm",         "mm",         "km",         "dm",        "nm",        "ft",      "in",     "inch",       "inches",
+    "foot",       "feet",       "yard",       "yd",        "mile",      "mi",      "meter",  "metre",      "centimeter",
+    "centimetre", "millimeter", "millimetre", "kilometer", "kilometre", "second",  "sec",    "minute",     "min",
+    "hour",       "hr",         "day",        "week",      "month",     "year",    "mph",    "kph",        "kg",
+    "mg",         "gram",       "kilogram",   "lb",        "pound",     "ounce",   "oz",     "ton",        "liter",
+    "litre",      "ml",         "gallon",     "quart",     "pint",      "cup",     "dollar", "cent",       "usd",
+    "euro",       "degree",     "deg",        "radian",    "rad",       "percent", "pct",    "percentage", "unit",
+    "square",     "cubic",      "sq",         "cu",        "per",       "point",   "people", "person",     "way",
+    "time",       "student",    "coin",       "piece",     "page",      "number",  "hertz",  "hz",
 };
 
 /// Symbols of units that are words of their own only in a text box.
-constexpr std::string_view kSymbols[] = {"m", "s", "g", "h", "l", "L", "N", "J", "W", "V", "A",   "K",   "C",
-                                         "F", "B", "d", "Pa", "kPa", "kJ", "kW", "MHz", "mol", "ms", "kN"};
+constexpr std::string_view kSymbols[] = {"m", "s", "g", "h", "l",  "L",   "N",  "J",  "W",   "V",   "A",  "K",
+                                         "C", "F", "B", "d", "Pa", "kPa", "kJ", "kW", "MHz", "mol", "ms", "kN"};
 
 bool is_unit(std::string_view word, bool in_text_box) {
   if (in_text_box && std::find(std::begin(kSymbols), std::end(kSymbols), word) != std::end(kSymbols)) return true;

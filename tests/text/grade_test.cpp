@@ -39,7 +39,8 @@ TEST(Grade, AgreesWithVerdictsOfPeopleAndOfSymPyBothWaysRound) {
   ASSERT_GT(pairs.size(), 600U);
   for (const Pair& pair : pairs) {
     const Verdict verdict = grade(pair.answer, pair.reference);
-    EXPECT_EQ(verdict.equivalent, pair.equivalent) << pair.answer << " against " << pair.reference << ": " << verdict.reason;
+    EXPECT_EQ(verdict.equivalent, pair.equivalent)
+        << pair.answer << " against " << pair.reference << ": " << verdict.reason;
     EXPECT_EQ(grade(pair.reference, pair.answer).equivalent, pair.equivalent) << pair.reference << " | " << pair.answer;
   }
 }
@@ -107,11 +108,67 @@ TEST(Grade, FindsAnswersInResponses) {
 
 /// Fragments of mathematics strung together at random: nothing may crash, take long, or break a law.
 TEST(GradeFuzz, RandomStringsOfFragmentsKeepTheLaws) {
-  const std::vector<std::string> fragments{
-      "1", "2", "x", "y", "+", "-", "*", "/", "^", "{", "}", "(", ")", "[", "]", ",", "\\frac", "\\sqrt", "\\pi", "i", "e",
-      "\\pm", "=", "<", "\\cup", "\\{", "\\}", "!", "|", " ", "\\sin", "\\ln", "_", "\\text{ cm}", "\\infty", "0.5", "^2",
-      "\\begin{pmatrix}", "&", "\\\\", "\\end{pmatrix}", "\\binom", "%", "^\\circ", "\\text{and}", ":", "ab", "\xff", "\\le",
-      "\\sqrt[3]", "10^{10}", "9^9", "\\in", ";", "\\mathbb{R}", "\\setminus", "1/0", "\\log_2", "f(x)", "\\lfloor", "\\rfloor"};
+  const std::vector<std::string> fragments{"1",
+                                           "2",
+                                           "x",
+                                           "y",
+                                           "+",
+                                           "-",
+                                           "*",
+                                           "/",
+                                           "^",
+                                           "{",
+                                           "}",
+                                           "(",
+                                           ")",
+                                           "[",
+                                           "]",
+                                           ",",
+                                           "\\frac",
+                                           "\\sqrt",
+                                           "\\pi",
+                                           "i",
+                                           "e",
+                                           "\\pm",
+                                           "=",
+                                           "<",
+                                           "\\cup",
+                                           "\\{",
+                                           "\\}",
+                                           "!",
+                                           "|",
+                                           " ",
+                                           "\\sin",
+                                           "\\ln",
+                                           "_",
+                                           "\\text{ cm}",
+                                           "\\infty",
+                                           "0.5",
+                                           "^2",
+                                           "\\begin{pmatrix}",
+                                           "&",
+                                           "\\\\",
+                                           "\\end{pmatrix}",
+                                           "\\binom",
+                                           "%",
+                                           "^\\circ",
+                                           "\\text{and}",
+                                           ":",
+                                           "ab",
+                                           "\xff",
+                                           "\\le",
+                                           "\\sqrt[3]",
+                                           "10^{10}",
+                                           "9^9",
+                                           "\\in",
+                                           ";",
+                                           "\\mathbb{R}",
+                                           "\\setminus",
+                                           "1/0",
+                                           "\\log_2",
+                                           "f(x)",
+                                           "\\lfloor",
+                                           "\\rfloor"};
   base::Random random{11};
   for (int round = 0; round < 2000; ++round) {
     std::string text;
@@ -127,13 +184,13 @@ TEST(GradeFuzz, RandomStringsOfFragmentsKeepTheLaws) {
 }
 
 TEST(GradeHostile, ShortTextsThatAskForMuchWorkReturn) {
-  for (const std::string text : {
-           "\\frac{1}{\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7}+\\sqrt{11}}", "\\frac{1}{\\sqrt[16]{2}+\\sqrt[15]{3}}",
-           "\\frac{(x+y+z)^{20}}{(x-y+z)^{19}}", "(a+b+c+d+e+f+g+h)^{50}", "\\frac{x^{100000}-1}{x^{99999}-1}",
-           "((((x+1)^9+1)^9+1)^9+1)^9", "(1+\\sqrt{2}+\\sqrt{3}+\\sqrt{5})^{900}", "\\sin(12(a+b+c+d))", "\\sqrt{1500!}",
-           "\\ln(1500!)", "1000000!", "\\binom{1000000}{500000}", "((2^{9999})!)!", "10^{10^{10^{10}}}", "9^9^9^9^9^9^9^9",
-           "\\sqrt{\\sqrt{\\sqrt{\\sqrt{\\sqrt{2}+1}+1}+1}+1}", "\\frac{1}{\\sqrt{\\sqrt{\\sqrt{2}+1}+1}+\\sqrt[3]{7}}",
-           "\\frac{1}{a+b+c}+\\frac{1}{a-b+c}+\\frac{1}{a+b-c}+\\frac{1}{a^2+b^3+c^5}"}) {
+  for (const std::string text :
+       {"\\frac{1}{\\sqrt{2}+\\sqrt{3}+\\sqrt{5}+\\sqrt{7}+\\sqrt{11}}", "\\frac{1}{\\sqrt[16]{2}+\\sqrt[15]{3}}",
+        "\\frac{(x+y+z)^{20}}{(x-y+z)^{19}}", "(a+b+c+d+e+f+g+h)^{50}", "\\frac{x^{100000}-1}{x^{99999}-1}",
+        "((((x+1)^9+1)^9+1)^9+1)^9", "(1+\\sqrt{2}+\\sqrt{3}+\\sqrt{5})^{900}", "\\sin(12(a+b+c+d))", "\\sqrt{1500!}",
+        "\\ln(1500!)", "1000000!", "\\binom{1000000}{500000}", "((2^{9999})!)!", "10^{10^{10^{10}}}", "9^9^9^9^9^9^9^9",
+        "\\sqrt{\\sqrt{\\sqrt{\\sqrt{\\sqrt{2}+1}+1}+1}+1}", "\\frac{1}{\\sqrt{\\sqrt{\\sqrt{2}+1}+1}+\\sqrt[3]{7}}",
+        "\\frac{1}{a+b+c}+\\frac{1}{a-b+c}+\\frac{1}{a+b-c}+\\frac{1}{a^2+b^3+c^5}"}) {
     within_seconds(4.0, text, [&] { EXPECT_EQ(canonical(canonical(text)), canonical(text)) << text; });
   }
 }
