@@ -239,23 +239,29 @@ def theirs(cases):
     import logging
     import warnings
 
-    from math_verify import ExprExtractionConfig, LatexExtractionConfig, StringExtractionConfig, parse, verify
+    from math_verify import StringExtractionConfig, parse, verify
 
     logging.disable(logging.CRITICAL)
     warnings.filterwarnings("ignore")
 
-    def parsed(text, is_letter):
-        if is_letter:  # its way to read choices
-            return parse(text, [StringExtractionConfig(), LatexExtractionConfig(), ExprExtractionConfig()])
+    def parsed(text):
         is_formula = "$" in text.replace("\\$", "") or any(mark in text for mark in ("\\boxed", "\\[", "\\(", "####", "is "))
         return parse(text if is_formula else f"${text}$")
+
+    def verdict(case):
+        if verify(parsed(case.reference), parsed(case.answer)):
+            return True
+        # Letters may also be read in its way for choices.
+        if not re.fullmatch(r"\\text\{\(?[A-E]\)?\}|[A-E]", case.reference):
+            return False
+        options = {"extraction_config": [StringExtractionConfig()]}
+        return bool(verify(parse(case.reference, **options), parse(case.answer, **options)))
 
     verdicts = []
     begin = time.perf_counter()
     for case in cases:
         try:
-            is_letter = re.fullmatch(r"\\text\{\(?[A-E]\)?\}|[A-E]", case.reference) is not None
-            verdicts.append(bool(verify(parsed(case.reference, is_letter), parsed(case.answer, is_letter))))
+            verdicts.append(verdict(case))
         except Exception:
             verdicts.append(False)
     return verdicts, time.perf_counter() - begin

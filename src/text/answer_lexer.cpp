@@ -63,6 +63,7 @@ class Lexer {
       if (braces_.empty()) throw NotMathematics{};
       token.opened_at = braces_.back();
       braces_.pop_back();
+      if (token.opened_at == kBox) out_.pop_back();
     } else if (text == "(" || text == "[" || text == "\\{" || text == "<(") {
       ++brackets_;
     } else if (text == ")" || text == "]" || text == "\\}" || text == ">)") {
@@ -298,6 +299,13 @@ class Lexer {
     at_ = end;
     if (listed(kIgnored, name)) {
       if ((name == "left" || name == "right") && peek() == '.') ++at_;
+      if (name == "boxed" || name == "fbox") {
+        while (is_blank(peek())) ++at_;
+        if (peek() == '{') {
+          braces_.push_back(kBox);
+          ++at_;
+        }
+      }
       if (name == "hspace") braced();
     } else if (listed(kTextBoxes, name) || listed(kFonts, name)) {
       boxed_text(name, begin);
@@ -386,6 +394,8 @@ class Lexer {
     symbol(text_.substr(at_, 1));
     ++at_;
   }
+
+  static constexpr int kBox = -2;  ///< the brace of a \boxed, which is no symbol
 
   std::string_view text_;
   std::size_t at_ = 0;

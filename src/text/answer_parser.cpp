@@ -79,7 +79,8 @@ class Parser : public Grammar {
     if (has_fraction) {
       bool all_capitals = true;
       for (std::size_t j = at_; j < i; ++j) {
-        const bool is_index = tokens_[j - (j > at_ ? 1 : 0)].is("_");
+        const Token& before = tokens_[j - (j > at_ ? 1 : 0)];
+        const bool is_index = before.is("_") || (before.is("{") && tokens_[j].type == Type::kNumber);
         all_capitals &= tokens_[j].type == Type::kSymbol || is_index ||
                         (tokens_[j].type == Type::kLetter && tokens_[j].text[0] <= 'Z') ||
                         (tokens_[j].type == Type::kWord && tokens_[j].text[0] <= 'Z');

@@ -118,6 +118,24 @@ Value Values::combined(const Value& a, const Value& b, char operation) {
         return of_quantity(algebra_.divide(a.quantity, b.quantity));
     }
   }
+  if (left_matrix && right_matrix && operation == '*') {
+    const std::size_t inner = a.columns, rows = a.items.size() / inner;
+    if (b.items.size() / b.columns != inner) throw NotMathematics{};
+    Value product;
+    product.kind = Value::Kind::kMatrix;
+    product.columns = b.columns;
+    for (std::size_t row = 0; row < rows; ++row) {
+      for (std::size_t column = 0; column < b.columns; ++column) {
+        Value sum = of_quantity(Algebra::number(0));
+        for (std::size_t k = 0; k < inner; ++k) {
+          const Value term = combined(a.items[row * inner + k], b.items[k * b.columns + column], '*');
+          sum = combined(sum, term, '+');
+        }
+        product.items.push_back(std::move(sum));
+      }
+    }
+    return product;
+  }
   Value result = left_matrix ? a : b;
   const bool is_sum = operation == '+' || operation == '-';
   if (is_sum ? !left_matrix || !right_matrix || a.columns != b.columns || a.items.size() != b.items.size()

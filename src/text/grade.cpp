@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cctype>
 #include <iterator>
 #include <utility>
 
@@ -72,11 +73,20 @@ std::size_t unmatched(const Answer& a, const Answer& b) {
   return std::max(left.size(), right.size()) - common.size();
 }
 
-/// The last formula of a text that also has prose: "Therefore $x \\geq 5$ is the solution." Nothing for a text that is
-/// all formula, or in which "$" stands for money.
-std::string_view last_formula(std::string_view text) {
-  std::string_view found;
-  std::size_t longest = 0, word = 0;
+/// Where a text has words outside its formulas, and its last formula.
+struct Prose {
+  bool has_words = false;
+  std::string_view formula;
+};
+
+/// Words of three letters and more count, "and" apart. Nothing for a text whose last "$" opens what nothing closes.
+Prose prose_of(std::string_view text) {
+  Prose prose;
+  std::size_t word = 0;
+  const auto end_word = [&](std::size_t end) {
+    if (word >= 3 && text.substr(end - word, word) != "and") prose.has_words = true;
+    word = 0;
+  };
   for (std::size_t i = 0; i < text.size();) {
     std::string_view closing;
     for (const auto& [open, close] : {std::pair{"$$", "$$"}, {"$", "$"}, {"\\[", "\\]"}, {"\\(", "\\)"}}) {
@@ -85,29 +95,69 @@ std::string_view last_formula(std::string_view text) {
         break;
       }
     }
-    if (closing.empty()) {
-      const bool is_letter = (text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z');
-      word = is_letter ? word + 1 : 0;
-      const bool is_conjunction = word == 3 && text.substr(i - 2, 3) == "and";
-      if (!is_conjunction) longest = std::max(longest, word);
-      i += text[i] == '\\' ? 2 : 1;
-      continue;
+    if (!closing.empty()) {
+      end_word(i);
+      const std::size_t begin = i + closing.size(), end = text.find(closing, begin);
+      if (end == std::string_view::npos) return {};
+      if (const std::string_view inside = trim(text.substr(begin, end - begin)); !inside.empty())
+        prose.formula = inside;
+      i = end + closing.size();
+    } else if ((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z')) {
+      ++word;
+      ++i;
+    } else {
+      end_word(i);
+      if (text[i] == '\\') {  // a command is no word
+        ++i;
+        while (i < text.size() && ((text[i] >= 'a' && text[i] <= 'z') || (text[i] >= 'A' && text[i] <= 'Z'))) ++i;
+        if (i < text.size() && text[i - 1] == '\\') ++i;
+      } else {
+        ++i;
+      }
     }
-    const std::size_t begin = i + closing.size(), end = text.find(closing, begin);
-    if (end == std::string_view::npos) return {};
-    if (const std::string_view inside = trim(text.substr(begin, end - begin)); !inside.empty()) found = inside;
-    word = 0;
-    i = end + closing.size();
   }
-  return longest >= 3 ? found : std::string_view{};
+  end_word(text.size());
+  return prose;
+}
+
+/// The answer in a sentence: "the largest $n$ is 34" says 34, "therefore $x \\geq 5$ is the solution" the formula. What
+/// is not a sentence stays whole.
+std::string_view stated(std::string_view text) {
+  const Prose prose = prose_of(text);
+  if (!prose.has_words) return text;
+  const AnswerKind kind = canonical_answer(text).kind;  // "C. The mass is 12 kg" and "12 apples" are understood
+  if (kind != AnswerKind::kText && kind != AnswerKind::kWords) return text;
+  constexpr std::string_view kIs = " is ";
+  if (const std::size_t at = text.rfind(kIs); at != std::string_view::npos) {
+    const std::string_view tail = trim(text.substr(at + kIs.size()));
+    const bool is_short = tail.size() <= 64 && tail.find_first_of("0123456789\\") != std::string_view::npos;
+    if (is_short && !prose_of(tail).has_words) return tail;
+  }
+  return prose.formula.empty() ? text : prose.formula;
+}
+
+/// A text whose every backslash is doubled was escaped once too often on its way ("\\\\frac{1}{2}").
+bool is_escaped_twice(std::string_view text) {
+  bool has_command = false;
+  for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i + 2)) {
+    if (i + 1 == text.size() || text[i + 1] != '\\') return false;
+    has_command |= i + 2 < text.size() && std::isalpha(static_cast<unsigned char>(text[i + 2])) != 0;
+  }
+  return has_command;
 }
 
 }  // namespace
 
 std::string answer_in_text(std::string_view text) {
-  if (auto found = extract_answer(text)) return *std::move(found);
-  if (const std::string_view formula = last_formula(text); !formula.empty()) return std::string(formula);
-  return std::string(trim(text));
+  if (is_escaped_twice(text)) {
+    std::string once;
+    for (std::size_t i = 0; i < text.size(); ++i) {
+      once += text[i];
+      i += text[i] == '\\';
+    }
+    return answer_in_text(once);
+  }
+  return std::string(trim(stated(find_answer(text).value_or(text))));
 }
 
 Verdict grade(std::string_view answer, std::string_view reference) {

@@ -22,8 +22,9 @@ struct Verdict {
   std::string reason;
 };
 
-/// The answer in a text that may be a whole response: what extract_answer() finds; else the last formula ("$...$",
-/// "\\[...\\]") when words stand around it; else all of it. Empty when there is nothing but blanks.
+/// The answer in a text that may be a whole response: what find_answer() finds, else all of it. Of a sentence what it
+/// states: a short formula or number behind its last "is", else its last formula ("$...$", "\(...\)", "\[...\]").
+/// A text in which every backslash is doubled is read with single ones. Empty when there is nothing but blanks.
 std::string answer_in_text(std::string_view text);
 
 /// Whether answer and reference are equivalent, by the relation of text/equivalence.h, after answer_in_text() of both.

@@ -100,6 +100,11 @@ TEST(Grade, FindsAnswersInResponses) {
   EXPECT_EQ(answer_in_text("\\boxed{5} and \\boxed{5}"), "5");
   EXPECT_EQ(answer_in_text("Therefore $x \\geq 5$ is the solution."), "x \\geq 5");
   EXPECT_EQ(answer_in_text("It costs $5 and $6."), "5 and");  // two dollar signs are a formula
+  EXPECT_EQ(answer_in_text("Final Answer: The largest $n$ is 34."), "34");
+  EXPECT_EQ(answer_in_text("The answer is: the sum $s$ is $12$."), "$12$");
+  EXPECT_EQ(answer_in_text("C. The mass is 12 kg"), "C. The mass is 12 kg");
+  EXPECT_EQ(answer_in_text("the sky is blue"), "the sky is blue");
+  EXPECT_EQ(answer_in_text("so \\\\boxed{\\\\frac{1}{2}}"), "\\frac{1}{2}");  // escaped once too often
   EXPECT_EQ(answer_in_text("$x=1$ or $x=2$"), "$x=1$ or $x=2$");
   EXPECT_EQ(answer_in_text("  12 "), "12");
   EXPECT_EQ(answer_in_text("Hence \\[ 9 \\]"), "9");
