@@ -50,7 +50,10 @@ Quantity Algebra::symbol(const std::string& name) {
   } else {
     made.letters = {name};
   }
-  return of_atom(atom(std::move(made)));
+  const bool is_infinity = made.text == "\\infty";
+  const int id = atom(std::move(made));
+  if (is_infinity) infinity_ = id;
+  return of_atom(id);
 }
 
 Polynomial Algebra::normal(const Polynomial& p) {
@@ -123,7 +126,18 @@ Quantity Algebra::reduced(Polynomial num, Polynomial den) {
   return {scaled(num, 1 / factor, budget_), is_constant(den) ? constant(1) : scaled(den, 1 / factor, budget_)};
 }
 
+bool Algebra::has_infinity(const Quantity& a) const {
+  if (infinity_ < 0) return false;
+  for (const Polynomial* p : {&a.num, &a.den}) {
+    for (const auto& [monomial, coefficient] : *p) {
+      if (exponent_of(monomial, infinity_).num != 0) return true;
+    }
+  }
+  return false;
+}
+
 Quantity Algebra::add(const Quantity& a, const Quantity& b) {
+  if (has_infinity(a) || has_infinity(b)) throw TooHard{};
   if (a.den == b.den) {
     Polynomial num = sum(a.num, b.num, budget_);
     return is_constant(a.den) ? Quantity{std::move(num), a.den} : reduced(std::move(num), a.den);
@@ -135,12 +149,17 @@ Quantity Algebra::add(const Quantity& a, const Quantity& b) {
 Quantity Algebra::negative(const Quantity& a) { return {scaled(a.num, -1, budget_), a.den}; }
 
 Quantity Algebra::multiply(const Quantity& a, const Quantity& b) {
+  if (has_infinity(a) || has_infinity(b)) {
+    const Quantity& factor = has_infinity(a) ? b : a;
+    if (!is_rational(factor) || abs(rational(factor)) != 1) throw TooHard{};
+  }
   Polynomial num = normal_product(a.num, b.num);
   if (is_constant(a.den) && is_constant(b.den)) return {std::move(num), constant(1)};
   return reduced(std::move(num), product(a.den, b.den, budget_));
 }
 
 Quantity Algebra::inverse(const Quantity& a) {
+  if (has_infinity(a)) throw TooHard{};
   Polynomial num = a.den, den = a.num;
   if (den.empty()) throw TooHard{};
   // One algebraic symbol after the other leaves the denominator: t with t^n = b free of t has conjugates whose

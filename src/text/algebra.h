@@ -92,6 +92,8 @@ class Algebra {
   int atom(Atom made);
   int period(int atom) const;
   Quantity of_atom(int atom) const { return {Polynomial{{Monomial{{atom, {1, 1}}}, 1}}, constant(1)}; }
+  /// Infinity can be turned round and put beside a bracket, and nothing else: inf - inf is no 0.
+  bool has_infinity(const Quantity& a) const;
   bool is_algebraic(int atom) const { return atoms_[atom].kind >= Kind::kPrime; }
   Polynomial normal(const Polynomial& p);
   Polynomial normal_product(const Polynomial& a, const Polynomial& b) { return normal(product(a, b, budget_)); }
@@ -121,6 +123,7 @@ class Algebra {
   const Monomial& leading(const Polynomial& p) const;
 
   Budget budget_;
+  int infinity_ = -1;
   std::vector<Atom> atoms_;
   std::map<std::string, int> index_;
 };

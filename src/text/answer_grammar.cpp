@@ -26,9 +26,11 @@ bool Grammar::is_conjunction() const {
   return word == "and" || word == "or" || word == ",";
 }
 
-bool Grammar::take_separator() {
+bool Grammar::take_separator(bool& has_semicolon) {
   bool taken = false;
+  has_semicolon = false;
   while (now().is(",") || now().is(";") || is_conjunction()) {
+    has_semicolon |= now().is(";");
     ++at_;
     taken = true;
   }
@@ -43,6 +45,7 @@ bool Grammar::ends_element() const {
 
 std::vector<Value> Grammar::list() {
   std::vector<Value> items;
+  bool after_semicolon = false;
   do {
     if (ends_element()) break;
     const std::size_t begin = at_;
@@ -51,6 +54,7 @@ std::vector<Value> Grammar::list() {
     sign_seen_ = false;
     sign_ = 1;
     items.push_back(relation());
+    items.back().after_semicolon = after_semicolon;
     if (sign_seen_) {
       const std::size_t end = at_;
       at_ = begin;
@@ -61,7 +65,7 @@ std::vector<Value> Grammar::list() {
     }
     sign_seen_ = outer_seen;
     sign_ = outer_sign;
-  } while (take_separator());
+  } while (take_separator(after_semicolon));
   return items;
 }
 
@@ -189,7 +193,7 @@ Quantity Grammar::exponent() {
     result = quantity_of(sum());
     expect("}");
   } else {
-    result = quantity_of(base());
+    result = quantity_of(base(/*may_be_mixed=*/false));
     if (at_ > 0 && tokens_[at_ - 1].type == Type::kLetter && now().type == Type::kLetter && !now().begins_run) {
       throw NotMathematics{};  // "e^xy"
     }
@@ -205,7 +209,7 @@ Quantity Grammar::argument() {
     expect("}");
     return result;
   }
-  return quantity_of(base());
+  return quantity_of(base(/*may_be_mixed=*/false));
 }
 
 mpq_class Grammar::literal(const Token& token) {
@@ -256,14 +260,16 @@ std::optional<mpq_class> Grammar::take_mixed_fraction(const Token& whole) {
   return literal(*above) / divisor;
 }
 
-Value Grammar::base() {
+Value Grammar::base(bool may_be_mixed) {
   const Level level(depth_);
   const Token token = now();
   ++at_;
   switch (token.type) {
     case Type::kNumber: {
       mpq_class value = literal(token);
-      if (const auto fraction = take_mixed_fraction(token)) value += *fraction;
+      if (may_be_mixed) {
+        if (const auto fraction = take_mixed_fraction(token)) value += *fraction;
+      }
       if (now().is("_")) throw NotMathematics{};  // a numeral in another base is no number to count with
       return of_quantity(Algebra::number(value));
     }

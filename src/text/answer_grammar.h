@@ -42,7 +42,7 @@ class Grammar : protected Values {
   bool take(std::string_view symbol);
   void expect(std::string_view symbol);
   bool is_conjunction() const;
-  bool take_separator();
+  bool take_separator(bool& has_semicolon);
   bool ends_element() const;
   /// Elements up to whatever cannot continue the list. An element with "\pm" counts twice, once with each sign.
   std::vector<Value> list();
@@ -64,7 +64,8 @@ class Grammar : protected Values {
   static bool is_whole(const Token& token);
   /// The fraction of "1 \frac{1}{2}" or "1 1/2" behind a whole number, when one stands there.
   std::optional<mpq_class> take_mixed_fraction(const Token& whole);
-  Value base();
+  /// `may_be_mixed`: a fraction behind a whole number belongs to it. Not in "x^2 \frac{1}{2}" and "\frac12\frac34".
+  Value base(bool may_be_mixed = true);
   Value letter(const Token& token);
   Value function(const Token& token);
   Value bracket(const Token& token);

@@ -71,7 +71,7 @@ class Lexer {
     }
   }
 
-  /// Whether the next character is an argument of \frac without braces, which TeX takes alone.
+  /// Whether the next character is an argument of \frac or \log_ without braces, which TeX takes alone.
   bool takes_one_character() const {
     if (out_.empty()) return false;
     const auto is_fraction = [this](int index) {
@@ -79,6 +79,7 @@ class Lexer {
     };
     const int last = static_cast<int>(out_.size()) - 1;
     if (is_fraction(last)) return true;
+    if (last > 0 && out_[last].is("_") && out_[last - 1].text == "log") return true;
     if (out_[last].is("}")) return is_fraction(out_[last].opened_at - 1);
     return is_fraction(last - 1) && out_[last].text.size() == 1 && out_[last].type != Type::kSymbol;
   }
@@ -325,6 +326,9 @@ class Lexer {
       if (!listed(kMatrices, environment)) throw NotMathematics{};
       brackets_ += name == "begin" ? 1 : -1;
       emit(Type::kSymbol, std::string(name), begin);
+    } else if (name.substr(0, 4) == "quad") {  // "\quadx", where a blank was lost
+      at_ = begin + 5;
+      blank_ = true;
     } else {
       throw NotMathematics{};
     }

@@ -220,9 +220,8 @@ class Parser : public Grammar {
     const bool is_linear =
         letters.size() == 1 && algebra_.coefficients(difference, letters[0], parts) && parts.size() == 2;
     if (is_linear) {
-      const bool has_infinity = algebra_.text(parts[0]).find("\\infty") != std::string::npos;
       const int slope = algebra_.sign(parts[1]);
-      if (slope != Algebra::kUnknownSign && !has_infinity) {
+      if (slope != Algebra::kUnknownSign) {
         const Quantity bound = algebra_.negative(algebra_.divide(parts[0], parts[1]));
         if (relation == "!=") return without_points({bound});
         const bool is_closed = relation.size() == 2;

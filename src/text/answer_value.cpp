@@ -153,6 +153,22 @@ Value Values::negated(const Value& a) { return combined(of_quantity(Algebra::num
 
 Value Values::joined(std::vector<Value> items) {
   if (items.size() == 1) return std::move(items[0]);
+  // "p = 5, q = 2; p = 7, q = 2" is a list of two.
+  std::vector<std::vector<Value>> groups(1);
+  for (Value& item : items) {
+    if (item.after_semicolon) groups.emplace_back();
+    item.after_semicolon = false;
+    groups.back().push_back(std::move(item));
+  }
+  if (groups.size() > 1 && groups.size() < items.size()) {
+    std::vector<Value> parts;
+    for (std::vector<Value>& group : groups) parts.push_back(joined(std::move(group)));
+    return joined(std::move(parts));
+  }
+  items.clear();
+  for (std::vector<Value>& group : groups) {
+    for (Value& item : group) items.push_back(std::move(item));
+  }
   // "y = 2, x = 1" is (1,2): values in the order of their names. Names that differ in their index alone, as in
   // "x_1 = 3, x_2 = 5", count solutions, and "x = 1 or x = 2" and "x = 1, 2" are lists too.
   std::set<std::string> names, stems;

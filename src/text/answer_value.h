@@ -18,6 +18,7 @@ struct Value {
   std::size_t columns = 0;       ///< kMatrix
   std::string text = {};         ///< kRelation
   bool is_equation = false;      ///< kRelation
+  bool after_semicolon = false;  ///< in a list: ";" stands before it
   std::string name = {};         ///< what stood before "=" or "\in"
 };
 

@@ -136,27 +136,35 @@ std::string_view stated(std::string_view text) {
   return prose.formula.empty() ? text : prose.formula;
 }
 
-/// A text whose every backslash is doubled was escaped once too often on its way ("\\\\frac{1}{2}").
+/// A text that was escaped once too often on its way ("\\frac{1}{2}"): every backslash is doubled, or was a line's end.
 bool is_escaped_twice(std::string_view text) {
   bool has_command = false;
   for (std::size_t i = text.find('\\'); i < text.size(); i = text.find('\\', i + 2)) {
-    if (i + 1 == text.size() || text[i + 1] != '\\') return false;
-    has_command |= i + 2 < text.size() && std::isalpha(static_cast<unsigned char>(text[i + 2])) != 0;
+    if (i + 1 == text.size()) return false;
+    const bool is_letter_behind = i + 2 < text.size() && std::isalpha(static_cast<unsigned char>(text[i + 2])) != 0;
+    if (text[i + 1] == '\\') {
+      has_command |= is_letter_behind;
+    } else if (text[i + 1] != 'n' || (is_letter_behind && std::islower(static_cast<unsigned char>(text[i + 2])) != 0)) {
+      return false;
+    }
   }
   return has_command;
+}
+
+std::string unescaped(std::string_view text) {
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const bool is_line_end = text[i] == '\\' && i + 1 < text.size() && text[i + 1] == 'n';
+    out += is_line_end ? '\n' : text[i];
+    i += text[i] == '\\';
+  }
+  return out;
 }
 
 }  // namespace
 
 std::string answer_in_text(std::string_view text) {
-  if (is_escaped_twice(text)) {
-    std::string once;
-    for (std::size_t i = 0; i < text.size(); ++i) {
-      once += text[i];
-      i += text[i] == '\\';
-    }
-    return answer_in_text(once);
-  }
+  if (is_escaped_twice(text)) return answer_in_text(unescaped(text));
   return std::string(trim(stated(find_answer(text).value_or(text))));
 }
 

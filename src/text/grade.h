@@ -24,7 +24,7 @@ struct Verdict {
 
 /// The answer in a text that may be a whole response: what find_answer() finds, else all of it. Of a sentence what it
 /// states: a short formula or number behind its last "is", else its last formula ("$...$", "\(...\)", "\[...\]").
-/// A text in which every backslash is doubled is read with single ones. Empty when there is nothing but blanks.
+/// A text that was escaped once too often ("\\frac") is read as it was meant. Empty when there is nothing but blanks.
 std::string answer_in_text(std::string_view text);
 
 /// Whether answer and reference are equivalent, by the relation of text/equivalence.h, after answer_in_text() of both.
