@@ -10,7 +10,7 @@ The values are computed in float64 from the weights of the file, one sequence at
 float32 that transformers makes inside norms lifted (make_qwen3_golden.py); its plain float32 model must agree within
 float32's accuracy or nothing is written. The loss is the mean over all next tokens of all sequences of -log p(next token).
 
-tests/engine/peer_test.py imports VARIANTS and runs the same models, with other weights, live.
+tests/engine/families_peer_test.py imports VARIANTS and runs the same models, with other weights, live.
 """
 
 import json

@@ -1,4 +1,4 @@
-// What the engine computes with a checkpoint, written where tests/engine/peer_test.py can hold it against transformers.
+// What the engine computes with a checkpoint, written where tests/engine/families_peer_test.py can hold it against transformers.
 //
 //   whet_peer_tool MODEL SEQUENCES.json OUT SHARD_BYTES
 //

@@ -3,7 +3,7 @@
 Needs a Python that can import transformers and torch: this one, the project's .venv, or $WHET_PEER_PYTHON. Without one the
 test is skipped. With arguments it is that Python's part, and prints the parity table of docs/models.md:
 
-    python tests/engine/peer_test.py --tool build/whet_peer_tool [--seeds 3]
+    python tests/engine/families_peer_test.py --tool build/whet_peer_tool [--seeds 3]
 """
 
 import argparse
