@@ -63,8 +63,9 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
   }
 
   const auto read_verdicts = [](const rewards::Needs& needs) { return needs.verdicts; };
-  const base::Json verifier = base::fields_to_json(options.verifier);
-  for (const auto& [name, value] : base::fields_to_json(VerifierOptions{}).items()) {
+  // Both are named: what items() walks over must outlive the walk.
+  const base::Json verifier = base::fields_to_json(options.verifier), defaults = base::fields_to_json(VerifierOptions{});
+  for (const auto& [name, value] : defaults.items()) {
     if (verifier.at(name) == value || any(read_verdicts)) continue;
     base::user_error(name, "given for '{}', which asks no verifier; want the default, or a reward that does: {}", options.reward,
                      rewards_that(read_verdicts));
