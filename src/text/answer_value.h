@@ -46,7 +46,7 @@ class Values {
 
  protected:
   /// Operations on one machine word: some ten milliseconds at most.
-  static constexpr long kMaxOperations = 400000;
+  static constexpr long kMaxOperations = 150000;
   Algebra algebra_{kMaxOperations};
   Budget budget_{kMaxOperations};
 };

@@ -93,6 +93,7 @@ std::string_view without_outer_braces(std::string_view text) {
 /// The same for text that is still LaTeX: delimiters of mathematics may stand inside the punctuation. An exclamation
 /// mark stays, because it is a factorial.
 std::string_view without_delimiters(std::string_view text) {
+  int boxes_left = 4;  // each costs a pass
   for (;;) {
     const std::size_t before = text.size();
     text = without_punctuation(text, ".,;:*$");
@@ -104,7 +105,7 @@ std::string_view without_delimiters(std::string_view text) {
       if (text.size() >= 2 && text.substr(text.size() - 2) == closing) text = trim(text.substr(0, text.size() - 2));
     }
     for (const std::string_view box : {"\\boxed", "\\fbox"}) {
-      if (text.substr(0, box.size()) != box) continue;
+      if (text.substr(0, box.size()) != box || --boxes_left < 0) continue;
       const std::string_view braced = trim(text.substr(box.size()));
       if (const std::string_view inside = without_outer_braces(braced); inside.size() < braced.size()) text = inside;
     }

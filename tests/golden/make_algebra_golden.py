@@ -69,7 +69,7 @@ def main():
         rows.append({"kind": kind, "reference": left, "answer": right, "equivalent": equal})
 
     leaves = {"numbers": number, "letters": letter, "complex": lambda r: number(r) if r.random() < 0.5 else r.randint(1, 5) * I,
-              "functions": lambda r: r.choice([sin(x), cos(x), log(x), exp(x), sin(2 * x), sqrt(x), sqrt(x + 1), x, 2])}
+              "functions": lambda r: r.choice([sin(x), cos(x), log(x), exp(x), sin(2 * x), sqrt(x), sqrt(x + 1), x, sympy.Integer(2)])}
     for kind, leaf in leaves.items():
         for depth in (1, 2):
             for _ in range(25):
