@@ -272,12 +272,15 @@ def main():
     parser.add_argument("--data", required=True, help="folder of benchmarks as JSON lines")
     parser.add_argument("--whet", default="build/whet")
     parser.add_argument("--peer-source", help="an unpacked source distribution of math-verify")
+    parser.add_argument("--only", nargs="+", help="only cases of these sources: 'behaviours', 'peer tests', a file's name")
     parser.add_argument("--out", help="all disagreements as JSON lines")
     parser.add_argument("--no-peer", action="store_true", help="only ours against the rules")
     arguments = parser.parse_args()
     cases = list(data_cases(arguments.data)) + list(behaviour_cases())
     if arguments.peer_source:
         cases += list(peer_cases(arguments.peer_source))
+    if arguments.only:
+        cases = [case for case in cases if case.source in arguments.only]
     graded, own_seconds = ours(cases, arguments.whet)
     peer, peer_seconds = ([c.expected for c in cases], 0.0) if arguments.no_peer else theirs(cases)
     rows = []
