@@ -7,6 +7,7 @@
 #include "app/command.h"
 #include "base/error.h"
 #include "base/json.h"
+#include "tokenizer/chat_template.h"
 #include "tokenizer/tokenizer.h"
 #include "train/text_model.h"
 
@@ -20,6 +21,7 @@ struct TokenizeOptions {
   bool decode = false;
   bool add_special = false;
   bool skip_special = false;
+  bool chat = false;
 };
 
 template <class Visitor>
@@ -29,6 +31,8 @@ void visit_fields(TokenizeOptions& o, Visitor&& visit) {
         anything());
   visit(o.decode, "decode", "the other way: {ids} in, {text} out", anything());
   visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
+  visit(o.chat, "chat", "{messages, tools?, add_generation_prompt?} in, rendered by the model's template; {text, ids} out",
+        anything());
   visit(o.skip_special, "skip-special", "with --decode: leave special tokens out", anything());
 }
 
@@ -70,16 +74,48 @@ Json decode_row(const tokenizer::Tokenizer& tokenizer, const Json& row, bool ski
   return replace_field(row, "ids", "text", tokenizer.decode(ids, skip_special));
 }
 
+/// The model's template with its own tokens: nothing is added around what it prints.
+Json chat_row(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat, const Json& row, const std::string& where) {
+  const auto messages = row.is_object() ? row.find("messages") : row.end();
+  if (!row.is_object() || messages == row.end() || !messages->is_array())
+    base::user_error("tokenize", "{}: no list 'messages', want {{\"messages\": [{{\"role\": ..., \"content\": ...}}]}}", where);
+  tokenizer::ChatOptions options;
+  const Json prompt = row.value("add_generation_prompt", Json(true));
+  if (!prompt.is_boolean()) base::user_error("tokenize", "{}: add_generation_prompt is {}, want true or false", where, prompt.dump());
+  options.add_generation_prompt = prompt.get<bool>();
+  options.tools = row.value("tools", Json());
+  options.variables = row.value("chat_template_kwargs", Json());
+  try {
+    const std::string text = chat.render(*messages, options);
+    Json result = Json::object();
+    for (const auto& [name, value] : row.items()) {
+      const bool is_input = name == "messages" || name == "tools" || name == "add_generation_prompt" || name == "chat_template_kwargs";
+      if (!is_input) result[name] = value;
+    }
+    result["text"] = text;
+    result["ids"] = tokenizer.encode(text);
+    return result;
+  } catch (const base::UserError& error) {
+    base::user_error("tokenize", "{}: {}", where, error.what());
+  }
+}
+
 int run(const TokenizeOptions& options, const std::string& file) {
   if (options.decode && options.add_special) base::user_error("tokenize", "--add-special with --decode, want one of them");
   if (!options.decode && options.skip_special) base::user_error("tokenize", "--skip-special without --decode");
-  const auto tokenizer = tokenizer::Tokenizer::load(train::resolve_tokenizer(options.model));
+  if (options.chat && (options.decode || options.add_special)) base::user_error("tokenize", "--chat with --{}, want one of them", options.decode ? "decode" : "add-special");
+  const auto folder = train::resolve_tokenizer(options.model);
+  const auto tokenizer = tokenizer::Tokenizer::load(folder);
+  const auto chat = options.chat ? tokenizer::ChatTemplate::load(folder) : std::nullopt;
+  if (options.chat && !chat)
+    base::user_error("tokenize", "{} has no chat template, want chat_template.jinja or 'chat_template' in tokenizer_config.json", folder.string());
   const bool is_standard_input = file == "-";
   const std::string name = is_standard_input ? "standard input" : file;
   const auto visit = [&](Json&& row, std::size_t line) {
     const std::string where = fmt::format("{}:{}", name, line);
-    const Json result = options.decode ? decode_row(tokenizer, row, options.skip_special, where)
-                                       : encode_row(tokenizer, row, options.add_special, where);
+    const Json result = chat             ? chat_row(tokenizer, *chat, row, where)
+                        : options.decode ? decode_row(tokenizer, row, options.skip_special, where)
+                                         : encode_row(tokenizer, row, options.add_special, where);
     const std::string text = base::to_json_line(result);
     std::fwrite(text.data(), 1, text.size(), stdout);
     std::fputc('\n', stdout);
@@ -97,7 +133,8 @@ const base::Registrar kRegistered(
     Command{"turn text into token ids, or back",
             "  echo '{\"text\": \"40317?\"}' | whet tokenize --model sort-strong\n"
             "  whet tokenize --model ~/models/Qwen3-1.7B texts.jsonl > ids.jsonl\n"
-            "  whet tokenize --model ~/models/Qwen3-1.7B --decode ids.jsonl",
+            "  whet tokenize --model ~/models/Qwen3-1.7B --decode ids.jsonl\n"
+            "  whet tokenize --model ~/models/Qwen3-1.7B --chat chats.jsonl",
             [](CLI::App& app) -> Run {
               auto options = std::make_shared<TokenizeOptions>();
               auto file = std::make_shared<std::string>("-");
