@@ -12,8 +12,8 @@ namespace {
 
 using Kind = Expression::Kind;
 
-// A chat of a million tokens takes some hundred thousand steps. A template that goes on for ever is stopped in seconds.
-constexpr std::int64_t kMostSteps = 20'000'000;
+// A chat of a million tokens takes some hundred thousand steps; a template that goes on for ever is stopped in seconds.
+constexpr std::int64_t kMostSteps = 3'000'000;
 constexpr std::size_t kLongestText = std::size_t{1} << 28;
 constexpr int kDeepestCalls = 100;
 
