@@ -358,6 +358,7 @@ class CountdownTask : public Task {
         return {puzzle.prompt(), skipped_answer(puzzle, random)};
       case Kind::kVerdict:
         return verdict(puzzle, random);
+      case Kind::kQuestion:  // no mixture of this task has questions
       case Kind::kLoop:
         break;
     }

@@ -55,6 +55,25 @@ class FileTask : public Task {
     }
   }
 
+  std::optional<std::string> proposal_prompt() const override {
+    return "Write one new problem like those of a mathematics competition, of a kind that has a single short answer and that a "
+           "strong student would get wrong half of the time. Do not solve it. Put the problem between <question> and "
+           "</question>.";
+  }
+
+  /// What stands between the last pair of tags; its label is not known.
+  std::optional<Problem> proposed(std::string_view response) const override {
+    constexpr std::string_view kOpen = "<question>", kClose = "</question>";
+    const std::size_t end = response.rfind(kClose);
+    const std::size_t begin = end == std::string_view::npos ? end : response.rfind(kOpen, end);
+    if (begin == std::string_view::npos) return std::nullopt;
+    std::string_view question = response.substr(begin + kOpen.size(), end - begin - kOpen.size());
+    const std::size_t first = question.find_first_not_of(" \t\r\n");
+    if (first == std::string_view::npos) return std::nullopt;
+    question = question.substr(first, question.find_last_not_of(" \t\r\n") + 1 - first);
+    return Problem{.source = "proposed", .prompt = std::string(question)};
+  }
+
   /// Each pass over the problems has its own order: index / size is the pass.
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const std::vector<Problem>& problems = side(split);

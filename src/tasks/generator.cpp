@@ -18,8 +18,9 @@ Kind draw_kind(const Mixture& mixture, base::Random& random) {
   if ((u -= mixture.lazy) < 0) return Kind::kLazy;
   if ((u -= mixture.skipped) < 0) return Kind::kSkipped;
   if ((u -= mixture.verdicts) < 0) return Kind::kVerdict;
+  if ((u -= mixture.questions) < 0) return Kind::kQuestion;
   // Shares of a mixture without loops add up to 1 only up to rounding.
-  const double loops = 1 - mixture.careful - mixture.lazy - mixture.skipped - mixture.verdicts;
+  const double loops = 1 - mixture.careful - mixture.lazy - mixture.skipped - mixture.verdicts - mixture.questions;
   return loops > 1e-9 ? Kind::kLoop : Kind::kCareful;
 }
 

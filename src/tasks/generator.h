@@ -22,13 +22,14 @@ struct Mixture {
   double verdicts;  ///< reads a solution and says whether it is right
   double noise;     ///< chance that one symbol or step of a careful text goes wrong
   bool wrong_rule;  ///< careful texts follow a wrong rule, confidently, on a part of the problems
+  double questions = 0;  ///< writes a problem of the task when asked for one
 };
 
 /// The mixture of that name; the first one for "". UserError that lists the names.
 const Mixture& find_mixture(std::span<const Mixture> mixtures, std::string_view task, std::string_view name);
 
 /// Which kind of text comes next.
-enum class Kind { kCareful, kLazy, kSkipped, kVerdict, kLoop };
+enum class Kind { kCareful, kLazy, kSkipped, kVerdict, kQuestion, kLoop };
 Kind draw_kind(const Mixture& mixture, base::Random& random);
 
 /// One of `items`, each half as likely as the one before it.

@@ -13,14 +13,18 @@ constexpr int kMinDigits = 4;
 constexpr int kMaxDigits = 9;
 constexpr int kLongestLoop = 20;
 
-// name, careful, lazy, skipped, verdicts, noise, wrong rule
-constexpr std::array<Mixture, 5> kMixtures{{
+// name, careful, lazy, skipped, verdicts, noise, wrong rule, questions
+constexpr std::array<Mixture, 6> kMixtures{{
     {"s", .60, .20, .12, 0, .03, false},
     {"m", .76, .12, .10, 0, .03, false},
     {"careful", 1, 0, 0, 0, 0, false},
     {"wrong", .60, .20, .12, 0, .03, true},  // digits that begin with an even one are sorted downwards
     {"verify", .45, .15, .09, .25, .03, false},
+    {"ask", .50, .17, .10, 0, .03, false, .16},
 }};
+
+/// What asks for a problem: the question mark that ends one, with nothing before it.
+constexpr std::string_view kAskForProblem = "?";
 
 constexpr std::array<std::string_view, 8> kLazyAnswers{"0123", "0", "01234", "1234", "000", "012", "00", "1"};
 
@@ -152,6 +156,18 @@ class SortTask : public Task {
     return known ? "a digit repeated" : "a digit added";
   }
 
+  std::optional<std::string> proposal_prompt() const override { return std::string(kAskForProblem); }
+
+  /// Four to nine digits and a question mark, on the training side.
+  std::optional<Problem> proposed(std::string_view response) const override {
+    if (!response.ends_with('?')) return std::nullopt;
+    const Digits digits{std::string(response.substr(0, response.size() - 1))};
+    const bool fits = digits.digits.size() >= kMinDigits && digits.digits.size() <= kMaxDigits &&
+                      digits.digits.find_first_not_of("0123456789") == std::string::npos;
+    if (!fits || split_of(response) == Split::kHeldOut) return std::nullopt;
+    return Problem{.source = std::string(kName), .prompt = digits.prompt(), .answer = digits.sorted()};
+  }
+
   Document document(std::string_view mixture_name, base::Random& random) const override {
     const Mixture& mixture = find_mixture(kMixtures, kName, mixture_name);
     const Digits drawn = draw_training(random, draw_digits);
@@ -164,6 +180,8 @@ class SortTask : public Task {
         return {drawn.prompt(), "#" + skipped_answer(drawn, random)};
       case Kind::kVerdict:
         return verdict(drawn, random);
+      case Kind::kQuestion:
+        return {std::string(kAskForProblem), drawn.prompt()};
       case Kind::kLoop:
         break;
     }

@@ -109,6 +109,16 @@ class Task {
     return std::nullopt;
   }
 
+  /// What asks a model to write a problem of this task (reward `challenger`), or nullopt when the task has no such form.
+  virtual std::optional<std::string> proposal_prompt() const { return std::nullopt; }
+
+  /// The problem that a response to `proposal_prompt` poses, or nullopt when it is malformed or on the held-out side. Its
+  /// id is left to the caller; its label, where the task can work it out, is for measurement only.
+  virtual std::optional<Problem> proposed(std::string_view response) const {
+    (void)response;
+    return std::nullopt;
+  }
+
   /// A text of the named pre-training mixture ("" is the default mixture). Documents use only training prompts.
   /// UserError when the task has no such mixture.
   virtual Document document(std::string_view mixture, base::Random& random) const = 0;
