@@ -1,14 +1,13 @@
 #include "train/trainer.h"
 
 #include <algorithm>
-#include <cmath>
-#include <numbers>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "store/manifest.h"
 #include "train/interrupt.h"
+#include "train/update.h"
 
 namespace whet::train {
 namespace {
@@ -122,17 +121,6 @@ void Trainer::replay(const std::vector<Json>& metrics) {
   }
 }
 
-double Trainer::learning_rate_at(std::int64_t number) const {
-  double rate = rate_;
-  if (number <= options_.warmup_steps) {
-    rate *= static_cast<double>(number) / static_cast<double>(options_.warmup_steps);
-  } else if (options_.learning_rate_schedule == "cosine") {
-    const auto rest = static_cast<double>(std::max<std::int64_t>(1, options_.steps - options_.warmup_steps));
-    rate *= 0.5 * (1 + std::cos(std::numbers::pi * static_cast<double>(number - 1 - options_.warmup_steps) / rest));
-  }
-  return rate;
-}
-
 void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
   const HeldOut::Result result = held_out_->measure(number);
   metrics.update(result.metrics);
@@ -186,8 +174,13 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   lap("reference_seconds");
 
   // Update.
-  const double rate = learning_rate_at(number);
-  metrics["gradient_norm"] = update(groups, scored.advantages, rate, metrics);
+  const double rate = scheduled_rate(options_, rate_, number);
+  const Update update = update_policy(*policy_->model, base_.get(), groups, scored.advantages, options_, rate,
+                                      sampling_options(options_.sampling, *task_).max_new_tokens);
+  metrics["loss"] = update.loss.loss;
+  metrics["clip_share"] = update.loss.clip_share();
+  if (options_.loss.kl_coefficient > 0) metrics["kl_loss"] = update.loss.kl_loss;
+  metrics["gradient_norm"] = update.gradient_norm;
   metrics["learning_rate"] = rate;
   evidence_->after_update(number);
   lap("update_seconds");
@@ -200,72 +193,6 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   timings["rollout_tokens_per_second"] = static_cast<double>(sampled_tokens) / rollout_seconds;
   timings["update_tokens_per_second"] = static_cast<double>(response_tokens) / timings.at("update_seconds").get<double>();
   return metrics;
-}
-
-double Trainer::update(const std::vector<Group>& groups, const std::vector<std::vector<double>>& advantages,
-                       double learning_rate, Json& metrics) {
-  const engine::AdamOptions adam{.learning_rate = learning_rate,
-                                 .beta1 = options_.beta1,
-                                 .beta2 = options_.beta2,
-                                 .epsilon = options_.epsilon,
-                                 .weight_decay = options_.weight_decay,
-                                 .clip = options_.gradient_clip};
-  const bool on_policy = options_.mini_batches == 1;
-  const bool with_reference = options_.loss.kl_coefficient > 0;
-  const auto limit = sampling_options(options_.sampling, *task_).max_new_tokens;
-  PolicyLossResult total;
-  double largest_norm = 0;
-  const auto batches = static_cast<std::size_t>(options_.mini_batches);
-  for (std::size_t m = 0; m < batches; ++m) {
-    const std::size_t begin = groups.size() * m / batches, end = groups.size() * (m + 1) / batches;
-    // A rollout without advantage changes nothing unless the divergence is in the loss: it is counted, not computed.
-    std::vector<engine::SharedPromptBatch> packed;
-    std::vector<const engine::Rollout*> rollouts;
-    std::vector<double> advantage;
-    LossTotals totals{.tokens = 0, .responses = 0, .max_tokens = limit};
-    for (std::size_t g = begin; g < end; ++g) {
-      engine::SharedPromptBatch batch{groups[g].prompt, {}};
-      for (std::size_t i = 0; i < groups[g].rollouts.size(); ++i) {
-        const engine::Rollout& rollout = groups[g].rollouts[i];
-        totals.tokens += static_cast<std::int64_t>(rollout.tokens.size());
-        ++totals.responses;
-        if (advantages[g][i] == 0 && !with_reference) continue;
-        batch.responses.push_back(rollout.tokens);
-        rollouts.push_back(&rollout);
-        advantage.push_back(advantages[g][i]);
-      }
-      if (!batch.responses.empty()) packed.push_back(std::move(batch));
-    }
-    if (packed.empty()) continue;
-    std::vector<std::vector<float>> reference;
-    if (with_reference) {
-      for (auto& group : base_->logprobs(packed, options_.sampling.temperature)) {
-        for (auto& response : group) reference.push_back(std::move(response));
-      }
-    }
-    policy_->model->accumulate_gradient(
-        packed, options_.sampling.temperature, options_.token_budget,
-        [&](std::size_t first, std::size_t count, std::span<const float> logprob, std::span<float> gradient) {
-          std::vector<LossResponse<float>> responses;
-          std::size_t offset = 0;
-          for (std::size_t r = first; r < first + count; ++r) {
-            const std::size_t length = rollouts[r]->tokens.size();
-            LossResponse<float> response{.logprob = logprob.subspan(offset, length),
-                                         .advantage = advantage[r],
-                                         .gradient = gradient.subspan(offset, length)};
-            if (!on_policy) response.old_logprob = rollouts[r]->logprob;
-            if (with_reference) response.reference_logprob = reference[r];
-            responses.push_back(response);
-            offset += length;
-          }
-          total.add(policy_loss<float>(responses, totals, options_.loss));
-        });
-    largest_norm = std::max(largest_norm, policy_->model->optimizer_step(adam));
-  }
-  metrics["loss"] = total.loss;
-  metrics["clip_share"] = total.clip_share();
-  if (with_reference) metrics["kl_loss"] = total.kl_loss;
-  return largest_norm;
 }
 
 void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& groups,

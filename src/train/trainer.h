@@ -66,12 +66,9 @@ class Trainer {
   /// From a checkpoint of the run, or from the base when that is empty.
   void open(const std::filesystem::path& checkpoint);
   base::Json step(std::int64_t number, base::Json& timings);
-  double update(const std::vector<Group>& groups, const std::vector<std::vector<double>>& advantages, double learning_rate,
-                base::Json& metrics);
   void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
   void measure_held_out(std::int64_t number, base::Json& metrics);
   void checkpoint(std::int64_t number);
-  double learning_rate_at(std::int64_t number) const;
   void replay(const std::vector<base::Json>& metrics);
   base::Json summary_json(const TrainSummary& summary) const;
 
