@@ -64,6 +64,7 @@ std::vector<std::string> needs(const RewardEntry& entry) {
   add(entry.needs.votes == Votes::kRephrased, "rephrasings");
   add(entry.needs.votes == Votes::kTeacher, "a teacher");
   add(entry.needs.votes == Votes::kPolicies, "several policies");
+  add(entry.needs.proposer, "a proposer");
   return words;
 }
 

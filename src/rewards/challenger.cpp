@@ -7,6 +7,7 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "rewards/vote.h"
 
 namespace whet::rewards {
 namespace {
@@ -99,4 +100,38 @@ std::vector<double> proposer_pay(std::span<const Proposal> proposals, double pen
   return pay;
 }
 
+namespace {
+
+constexpr const char* kName = "challenger";
+
+/// The solver's side: a majority vote, on the problems that could teach it something.
+class Challenger final : public Reward {
+ public:
+  explicit Challenger(const RewardOptions& options) : low_(options.agreement_low), high_(options.agreement_high) {
+    if (high_ < low_) base::user_error("agreement-high", "{}, want at least --agreement-low {}", high_, low_);
+  }
+
+  Scored score(const Group& group, base::Random&) const override {
+    const Ballot ballot = voters(group, Votes::kOwn, kName);
+    return pay_class(group, teaches_solver(self_consistency(ballot), low_, high_) ? winning_class(ballot) : -1);
+  }
+
+ private:
+  double low_, high_;
+};
+
+const base::Registrar kRegistered(
+    rewards(), kName,
+    RewardEntry{.family = "ensemble",
+                .formula = "majority vote on problems that a proposer writes, where agreement s is in [low, high], else 0; the "
+                           "proposer is paid min(s, 1 - s) less what its problems have in common, -1 for no problem",
+                .source = "R-Zero, arXiv 2508.05004",
+                .failure = "as majority-vote, on problems that drift to what the solver cannot agree on",
+                .cost = {.forward_passes = "the proposer's update", .extra_rollouts = "a proposal for each problem"},
+                .needs = {.answers = true, .proposer = true, .votes = Votes::kOwn},
+                .binary = true,
+                .form = kMajorityForm,
+                .make = make_reward<Challenger>});
+
+}  // namespace
 }  // namespace whet::rewards

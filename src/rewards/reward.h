@@ -90,6 +90,7 @@ struct Needs {
   bool length = false;        ///< Sample::length
   bool checker = false;       ///< Sample::checked
   bool verdicts = false;      ///< Sample::verdicts
+  bool proposer = false;      ///< problems written by a policy that is trained beside (none of a group's business)
   Votes votes = Votes::kNone;
 };
 

@@ -1,5 +1,6 @@
 // Problems from files: any JSON Lines or JSON array of {prompt, answer?}, and verl's rows. Answers are found and
 // compared by the rules of src/text.
+#include <algorithm>
 #include <bit>
 #include <set>
 #include <unordered_set>
@@ -71,7 +72,12 @@ class FileTask : public Task {
     const std::size_t first = question.find_first_not_of(" \t\r\n");
     if (first == std::string_view::npos) return std::nullopt;
     question = question.substr(first, question.find_last_not_of(" \t\r\n") + 1 - first);
-    return Problem{.source = "proposed", .prompt = std::string(question)};
+    const auto is_question = [&](const Problem& problem) { return problem.prompt == question; };
+    if (std::any_of(held_out_.begin(), held_out_.end(), is_question)) return std::nullopt;
+    Problem problem;
+    problem.source = "proposed";
+    problem.prompt = question;
+    return problem;
   }
 
   /// Each pass over the problems has its own order: index / size is the pass.

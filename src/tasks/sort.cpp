@@ -165,7 +165,11 @@ class SortTask : public Task {
     const bool fits = digits.digits.size() >= kMinDigits && digits.digits.size() <= kMaxDigits &&
                       digits.digits.find_first_not_of("0123456789") == std::string::npos;
     if (!fits || split_of(response) == Split::kHeldOut) return std::nullopt;
-    return Problem{.source = std::string(kName), .prompt = digits.prompt(), .answer = digits.sorted()};
+    Problem problem;
+    problem.source = kName;
+    problem.prompt = digits.prompt();
+    problem.answer = digits.sorted();
+    return problem;
   }
 
   Document document(std::string_view mixture_name, base::Random& random) const override {

@@ -6,6 +6,7 @@
 #include "rewards/vote.h"
 #include "train/ballots.h"
 #include "train/problems.h"
+#include "train/proposer.h"
 #include "train/verdicts.h"
 #include "train/witnesses.h"
 
@@ -74,7 +75,17 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
   for (const rewards::Term& term : terms) {
     if (rewards::rewards().find(term.name).needs.label) require_labels(context.task, tasks::Split::kTrain, term.name);
   }
+  const bool challenges = any([](const rewards::Needs& needs) { return needs.proposer; });
+  if (!challenges && (!evidence.proposer.empty() || evidence.repetition_penalty != unset.repetition_penalty)) {
+    base::user_error(evidence.proposer.empty() ? "repetition-penalty" : "proposer",
+                     "given for '{}', where nobody writes problems; want none, or --reward challenger", options.reward);
+  }
+  if (challenges && votes(Votes::kRephrased)) {
+    base::user_error("reward", "'{}' joins challenger and co-reward, but a proposer's problems have no rephrasings; want one "
+                     "of them", options.reward);
+  }
   chooses_ = evidence.votes > options.samples;
+  if (challenges) voters_.push_back(make_proposer(context));
   // Rephrasings first: who asks a model of its own asks it the problems that they add.
   if (votes(Votes::kRephrased)) voters_.push_back(make_rephrased_votes(context));
   if (votes(Votes::kOwn) && chooses_) voters_.push_back(make_own_votes());

@@ -23,7 +23,8 @@ class Proposer final : public Gatherer {
       : context_(context),
         sampling_(sampling_options(context.options.sampling, context.task)),
         model_(open(context)),
-        rate_(learning_rate_for(context.options.learning_rate, model_.model->parameter_count())) {
+        // The solver's: a resumed run finds that one written down, and must go on with the same.
+        rate_(learning_rate_for(context.options.learning_rate, context.policy.model->parameter_count())) {
     const auto prompt = context.task.proposal_prompt();
     if (!prompt) {
       base::user_error("challenger", "task '{}' has no form in which a model is asked for problems, want sort or --problems",

@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "rewards/challenger.h"
+#include "tests/rewards/evidence.h"
 
 namespace whet::rewards {
 namespace {
@@ -69,6 +70,25 @@ TEST(Similarity, IsBleu) {
   EXPECT_NEAR(similarity("a b c d", "a b c x"), std::pow(3. / 4 * 2. / 3 * 1. / 2 * 0.1, 0.25), 1e-12);
   // One way all matches (2/2, 1/1) times exp(1 - 3/2), the other 2/3 and 1/2.
   EXPECT_NEAR(similarity("a b", "a b c"), (std::exp(-0.5) + std::sqrt(2. / 3 / 2)) / 2, 1e-12);
+}
+
+TEST(Challenger, PaysTheVoteOnlyWhereTheSolverIsOfTwoMinds) {
+  OwnedGroup divided, agreed, lost;
+  for (int i = 0; i < 10; ++i) {
+    divided.add(i < 5 ? 0 : 1 + i, i < 5 ? "7" : std::string(1, static_cast<char>('a' + i)), {-1});
+    agreed.add(i < 8 ? 0 : 1, i < 8 ? "7" : "8", {-1});
+    lost.add(i < 2 ? 0 : 1 + i, i < 2 ? "7" : std::string(1, static_cast<char>('a' + i)), {-1});
+  }
+  const RewardOptions options;
+  const Scored paid = score("challenger", divided.group(), options);
+  EXPECT_EQ(paid.reward, (std::vector<double>{1, 1, 1, 1, 1, 0, 0, 0, 0, 0}));
+  EXPECT_EQ(paid.label_class, 0);
+  for (OwnedGroup* group : {&agreed, &lost}) {
+    EXPECT_EQ(score("challenger", group->group(), options).reward, std::vector<double>(10, 0.0));
+  }
+  RewardOptions crossed;
+  crossed.agreement_low = 0.8;
+  EXPECT_THROW(rewards().find("challenger").make(crossed), base::UserError);
 }
 
 TEST(TeachesSolver, TakesTheMiddle) {

@@ -15,6 +15,8 @@ inline RewardOptions usable_options() {
   RewardOptions options;
   options.length_min = 2;
   options.length_max = 3;
+  options.agreement_low = 0;  // as wide open as the entropy window is by default
+  options.agreement_high = 1;
   return options;
 }
 

@@ -57,6 +57,18 @@ class FileTask : public testing::Test {
   std::filesystem::path folder_;
 };
 
+TEST_F(FileTask, ReadsAProposedProblemBetweenItsTags) {
+  const auto task = make({write_sums("sums.jsonl", 40)});
+  ASSERT_TRUE(task->proposal_prompt());
+  EXPECT_EQ(task->proposed("Sure! <question>\n What is 2+2?\n</question> Good luck.")->prompt, "What is 2+2?");
+  EXPECT_EQ(task->proposed("<question>a</question> or <question>b</question>")->prompt, "b");
+  for (const char* response : {"", "What is 2+2?", "<question>What", "</question><question>", "<question>  </question>"}) {
+    EXPECT_FALSE(task->proposed(response)) << response;
+  }
+  const Problem held_out = task->problem(Split::kHeldOut, 0, 0);
+  EXPECT_FALSE(task->proposed("<question>" + held_out.prompt + "</question>"));
+}
+
 TEST_F(FileTask, ReadsTheBenchmarksShape) {
   const auto problems = read_problems(
       write("b.jsonl", R"({"id": "0", "source": "aime", "prompt": "Find $x$ with $x^2 = 625$, $x>0$.", "answer": "025"}

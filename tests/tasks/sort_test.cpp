@@ -97,6 +97,34 @@ TEST(Sort, SharesAreTheRecipes) {
   EXPECT_EQ(named.right, s.right) << "s is the default";
 }
 
+TEST(Sort, AsksForProblemsWithTheMarkThatEndsOneAndReadsThemBack) {
+  const auto task = tasks().find("sort").make({});
+  EXPECT_EQ(task->proposal_prompt(), "?");
+  int asked = 0;
+  base::Random random{11};
+  for (int i = 0; i < 400; ++i) {
+    const Document document = task->document("ask", random);
+    if (document.context != "?") continue;
+    ++asked;
+    const auto problem = task->proposed(document.completion);
+    ASSERT_TRUE(problem) << document.completion;
+    EXPECT_EQ(problem->prompt, document.completion);
+    EXPECT_TRUE(task->correct(*problem, *problem->answer));
+    EXPECT_EQ(task->check(*problem, *problem->answer), true);
+  }
+  EXPECT_GT(asked, 40);
+  EXPECT_LT(asked, 90);
+}
+
+TEST(Sort, TakesNoProposalThatIsNoProblem) {
+  const auto task = tasks().find("sort").make({});
+  for (const char* response : {"", "?", "123?", "1234567890?", "12345", "12a45?", "1234??", "#1234?"}) {
+    EXPECT_FALSE(task->proposed(response)) << response;
+  }
+  const Problem held_out = task->problem(Split::kHeldOut, 0, 0);
+  EXPECT_FALSE(task->proposed(held_out.prompt)) << "what is measured on must not be trained on";
+}
+
 TEST(Sort, TheWrongMixtureSortsDownwardsBehindAnEvenDigit) {
   const auto task = sort_task();
   base::Random random{12};
