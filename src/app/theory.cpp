@@ -292,8 +292,11 @@ int compare(const CompareOptions& options) {
   std::printf("%s: %s from %s, %zu held-out problems x %lld rollouts of the base\n", options.run.c_str(),
               trained.reward.c_str(), trained.model.c_str(), problems.size(), static_cast<long long>(options.samples));
   std::printf("  limit of sharpening %.3f (now %.3f)", object["limit"].get<double>(), object["accuracy"].get<double>());
-  std::printf(beta ? "; effective beta %.1f from the first measurements\n" : "; nothing sharpened in the first measurements\n",
-              beta.value_or(0));
+  if (beta) {
+    std::printf("; effective beta %.1f from the first measurements\n", *beta);
+  } else {
+    std::printf("; nothing sharpened in the first measurements\n");
+  }
   std::printf("  step  mass on base's vote  logit shift  predicted  measured    error\n");
   for (const Json& row : curve) {
     std::printf("%6lld %20.3f %12.2f %10.3f %9.3f %+8.3f\n", row["step"].get<long long>(), row["base_vote_share"].get<double>(),

@@ -1,12 +1,12 @@
 #include "train/proposer.h"
 
+#include <algorithm>
 #include <set>
 
 #include "base/error.h"
 #include "base/file.h"
 #include "base/random.h"
 #include "rewards/challenger.h"
-#include "rewards/vote.h"
 #include "train/advantage.h"
 #include "train/problems.h"
 #include "train/update.h"
@@ -16,6 +16,13 @@ namespace {
 
 constexpr const char* kFolder = "proposer";
 constexpr const char* kOptimizer = "optimizer.safetensors";
+
+/// Largest class / rollouts.
+double agreement_of(const Group& group) {
+  if (group.majority < 0) return 0;
+  return static_cast<double>(std::count(group.classes.begin(), group.classes.end(), group.majority)) /
+         static_cast<double>(group.classes.size());
+}
 
 class Proposer final : public Gatherer {
  public:
@@ -40,7 +47,8 @@ class Proposer final : public Gatherer {
     const engine::Prompt prompt{prompt_, base::hash_text("proposals"), static_cast<int>(context_.options.prompts)};
     auto rollouts = model_.model->rollout({std::span(&prompt, 1), sampling_, step.stream("proposals")});
     require_finite(rollouts);
-    asked_ = Group{.prompt = prompt_, .rollouts = std::move(rollouts.front())};
+    asked_.prompt = prompt_;
+    asked_.rollouts = std::move(rollouts.front());
     proposals_.assign(asked_.rollouts.size(), {});
     places_.clear();
     step.problems.clear();
@@ -71,7 +79,7 @@ class Proposer final : public Gatherer {
     const rewards::RewardOptions& bounds = context_.options.rewards;
     double teaching = 0;
     for (std::size_t g = 0; g < places_.size(); ++g) {
-      const double agreement = rewards::self_consistency(rewards::ballot_of(reward_view(step.groups[g]).samples, "challenger"));
+      const double agreement = agreement_of(step.groups[g]);
       proposals_[places_[g]].agreement = agreement;
       teaching += rewards::teaches_solver(agreement, bounds.agreement_low, bounds.agreement_high) ? 1 : 0;
     }
