@@ -20,6 +20,8 @@ LARGE = ["--layers", "5", "--hidden-size", "128", "--heads", "4", "--key-value-h
 RUNS = {
     "sort": ["--task", "sort", "--mixture", "s", "--seed", "1", "--steps", "2500", "--checkpoint-every", "100",
              "--keep-checkpoints", "30", "--threads", "1"],
+    "sort-ask": ["--task", "sort", "--mixture", "ask", "--seed", "1", "--steps", "2500", "--checkpoint-every", "100",
+                 "--keep-checkpoints", "30", "--threads", "1"],
     "arithmetic": ["--task", "arithmetic", "--mixture", "s", "--seed", "1", "--steps", "1500", *LARGE, "--threads", "1"],
     "countdown": ["--task", "countdown", "--mixture", "s", "--seed", "1", "--steps", "2500", *LARGE, "--threads", "1"],
 }
@@ -28,6 +30,7 @@ MODELS = {
     "sort-weak": ("sort", 200, "Sorts digits, badly: its majority is wrong on more than a third of the problems."),
     "sort-medium": ("sort", 400, "Sorts digits, with a majority that is wrong on a quarter of the problems."),
     "sort-strong": ("sort", 2500, "Sorts digits: half of its samples are right, and nearly every majority."),
+    "sort-ask": ("sort-ask", 2500, "Sorts digits, and writes problems when it is asked for one: for the challenger."),
     "arithmetic": ("arithmetic", 1500, "Integer arithmetic in worked steps."),
     "countdown": ("countdown", 2500, "Reaches a target from three numbers; also reads proposed solutions and judges them."),
 }

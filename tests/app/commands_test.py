@@ -181,11 +181,12 @@ class Commands(WhetTest):
         rows = self.write("rows.jsonl", as_lines(sorting_rows(60)))
         options = {key: value for key, value in SHORT.items() if key != "task"}
         from_file = dict(problems=rows, max_new_tokens=12)
-        needed = {"program": dict(task="sort"), "weighted-vote": dict(from_file, voters=self.model)}
+        needed = {"program": dict(task="sort"), "weighted-vote": dict(from_file, voters=self.model),
+                  "challenger": dict(task="sort", model="sort-ask")}
         for reward in [*self.rewards, "majority-vote + 0.5*format"]:
             with self.subTest(reward=reward):
                 run = self.folder / reward.replace(" ", "")
-                self.ok("train", *flags(options, needed.get(reward, from_file), model=self.model, reward=reward, out=run))
+                self.ok("train", *flags(options, dict(model=self.model), needed.get(reward, from_file), reward=reward, out=run))
                 lines = read_metrics(run)
                 self.assertEqual([line["step"] for line in lines], [0, 1, 2])
                 for line in lines[1:]:
@@ -193,6 +194,8 @@ class Commands(WhetTest):
                     self.assertIsInstance(line["gradient_norm"], float)
                 dumped = [json.loads(line) for line in (run / "rollouts" / "2.jsonl").read_text().splitlines()]
                 groups = SHORT["prompts"] * (2 if reward == "co-reward" else 1)
+                if reward == "challenger":
+                    groups = round(SHORT["prompts"] * lines[2]["proposals_well_formed"])
                 self.assertEqual(len(dumped), groups * SHORT["samples"])
 
     def test_what_a_reward_needs_and_the_run_has_not_is_said_before_anything_is_written(self):
@@ -206,6 +209,10 @@ class Commands(WhetTest):
                  (dict(reward="majority-vote", votes=2), "[votes] 2", "--samples 4"),
                  (dict(reward="majority-vote", voters=self.model), "[voters]", "weighted-vote"),
                  (dict(reward="majority-vote", teacher_decay=0.9), "[teacher-decay]", "teacher-vote"),
+                 (dict(reward="majority-vote", proposer=self.model), "[proposer]", "challenger"),
+                 (dict(reward="challenger", task="countdown"), "[challenger] task 'countdown'", "sort"),
+                 (dict(reward="challenger + co-reward"), "[reward]", "no rephrasings"),
+                 (dict(reward="challenger", agreement_low=0.9), "[agreement-high] 0.7", "0.9"),
                  (dict(reward="majority-vote", samples=1), "[samples] 1, want >= 2"),
                  (dict(reward="majority-vote +"), "[reward]", "the name of a reward"),
                  (dict(reward="majority-vote + 0.5*nothing"), "unknown reward 'nothing'")]
@@ -214,6 +221,11 @@ class Commands(WhetTest):
                 short = {key: value for key, value in SHORT.items() if key != "task" or "problems" not in options}
                 self.refused(["train", *flags(short, options, model=self.model), "--out", self.folder / "run"], *wanted)
                 self.assertFalse((self.folder / "run").exists())
+
+    def test_a_proposer_that_writes_no_problem_ends_the_run_and_says_why(self):
+        done = self.refused(["train", *flags(SHORT, model=self.model, reward="challenger", out=self.folder / "run")],
+                            "[challenger]", "no well-formed problem in the 4 tries of step 1", code=1, after_progress=True)
+        self.assertIn("--proposer", done)
 
     def test_a_voter_with_another_tokenizer_votes(self):
         # Its digits have other ids, and it knows characters that the policy does not.

@@ -68,6 +68,14 @@ class Resume(WhetTest):
         # Before the teacher's first checkpoint, and between two of them.
         self.check_same(self.kill_at(arguments, [3, 7]), whole)
 
+    def test_a_proposer_and_its_solver_go_on_to_the_same_bytes(self):
+        arguments = training("sort-ask", reward="challenger", prompts=8, kl_coefficient=0.01, warmup_steps=3)
+        whole = self.uninterrupted(arguments)
+        self.assertIn("checkpoints/step-000012/proposer/optimizer.safetensors", whole)
+        weights = [whole[f"checkpoints/step-000012/{name}model.safetensors"] for name in ("", "proposer/")]
+        self.assertNotEqual(*weights)
+        self.check_same(self.kill_at(arguments, [7]), whole)
+
     def test_a_resumed_run_outlives_the_checkpoint_that_it_was_resumed_from(self):
         arguments = training(self.model, steps=8, checkpoint_every=1, keep_checkpoints=1)
         whole = self.uninterrupted(arguments)
