@@ -270,7 +270,8 @@ int compare(const CompareOptions& options) {
     base::user_error("theory", "{}: no line of metrics.jsonl has base_vote_share and heldout_accuracy (was the run made by an "
                      "earlier version, or without labels?)", options.run);
   }
-  const auto beta = early.empty() ? std::nullopt : theory::effective_beta(early);
+  std::optional<double> beta;
+  if (!early.empty()) beta = theory::effective_beta(early);
   Json checkpoints = Json::array();
   for (const auto& checkpoint : run.checkpoints) {
     train::TextModel policy = train::open_text_model(checkpoint.path, threads);
@@ -293,7 +294,7 @@ int compare(const CompareOptions& options) {
               trained.reward.c_str(), trained.model.c_str(), problems.size(), static_cast<long long>(options.samples));
   std::printf("  limit of sharpening %.3f (now %.3f)", object["limit"].get<double>(), object["accuracy"].get<double>());
   if (beta) {
-    std::printf("; effective beta %.1f from the first measurements\n", *beta);
+    std::printf("; effective beta %.1f from the first measurements\n", beta.value_or(0));
   } else {
     std::printf("; nothing sharpened in the first measurements\n");
   }

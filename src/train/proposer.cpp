@@ -99,14 +99,18 @@ class Proposer final : public Gatherer {
     base::create_new_folder(folder);
     model_.model->save(folder);
     model_.model->save_optimizer(folder / kOptimizer);
-    copy_tokenizer(model_.folder, folder);
+    // That of the start, which stays: the checkpoint that a resumed run was opened from may have been pruned.
+    copy_tokenizer(start_folder(context_), folder);
   }
 
  private:
-  static TextModel open_start(const EvidenceContext& context) {
+  static std::filesystem::path start_folder(const EvidenceContext& context) {
     const std::string& name = context.options.evidence.proposer;
-    return open_text_model(name.empty() ? std::filesystem::path(context.options.model) : resolve_model(name),
-                           static_cast<int>(context.options.threads));
+    return name.empty() ? std::filesystem::path(context.options.model) : resolve_model(name);
+  }
+
+  static TextModel open_start(const EvidenceContext& context) {
+    return open_text_model(start_folder(context), static_cast<int>(context.options.threads));
   }
 
   static TextModel open(const EvidenceContext& context) {

@@ -94,9 +94,10 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   task_ = make_task(options_.source);
   const auto threads = static_cast<int>(options_.threads);
   policy_.emplace(open_text_model(checkpoint.empty() ? std::filesystem::path(options_.model) : checkpoint, threads));
-  require_usable(*task_, *policy_, options_);
   base_ = checkpoint.empty() ? policy_->model->clone() : open_text_model(options_.model, threads).model;
   evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get()}, scoring_->terms());
+  // Last: that a reward cannot be had at all matters more than a problem that does not fit.
+  require_usable(*task_, *policy_, options_);
   rate_ = learning_rate_for(options_.learning_rate, parameters());
   held_out_.emplace(*policy_, *base_, *task_, held_out_problems(*task_, options_.eval_problems),
                     static_cast<int>(options_.eval_samples), sampling_options(options_.sampling, *task_),

@@ -24,7 +24,7 @@ class Commands(WhetTest):
         super().setUpClass()
         listed = whet("--help").stdout
         cls.commands = re.findall(r"^  ([a-z]+) +\S", listed[listed.index("Subcommands:"):], re.MULTILINE)
-        cls.rewards = [line.split()[0] for line in whet("rewards").stdout.splitlines() if line[0] != " "]
+        cls.rewards = [entry["name"] for entry in json.loads(whet("rewards", "--json").stdout)]
         cls.tasks = [line.split()[0] for line in whet("tasks").stdout.splitlines()]
 
     # ---- help and listings
@@ -210,7 +210,7 @@ class Commands(WhetTest):
                  (dict(reward="majority-vote", voters=self.model), "[voters]", "weighted-vote"),
                  (dict(reward="majority-vote", teacher_decay=0.9), "[teacher-decay]", "teacher-vote"),
                  (dict(reward="majority-vote", proposer=self.model), "[proposer]", "challenger"),
-                 (dict(reward="challenger", task="countdown"), "[challenger] task 'countdown'", "sort"),
+                 (dict(reward="challenger", task="countdown", model="countdown"), "[challenger] task 'countdown'", "sort"),
                  (dict(reward="challenger + co-reward"), "[reward]", "no rephrasings"),
                  (dict(reward="challenger", agreement_low=0.9), "[agreement-high] 0.7", "0.9"),
                  (dict(reward="majority-vote", samples=1), "[samples] 1, want >= 2"),
@@ -219,7 +219,7 @@ class Commands(WhetTest):
         for options, *wanted in cases:
             with self.subTest(options=options):
                 short = {key: value for key, value in SHORT.items() if key != "task" or "problems" not in options}
-                self.refused(["train", *flags(short, options, model=self.model), "--out", self.folder / "run"], *wanted)
+                self.refused(["train", *flags(short, dict(model=self.model), options), "--out", self.folder / "run"], *wanted)
                 self.assertFalse((self.folder / "run").exists())
 
     def test_a_proposer_that_writes_no_problem_ends_the_run_and_says_why(self):

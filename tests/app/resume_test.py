@@ -69,7 +69,7 @@ class Resume(WhetTest):
         self.check_same(self.kill_at(arguments, [3, 7]), whole)
 
     def test_a_proposer_and_its_solver_go_on_to_the_same_bytes(self):
-        arguments = training("sort-ask", reward="challenger", prompts=8, kl_coefficient=0.01, warmup_steps=3)
+        arguments = training("sort-ask", reward="challenger", prompts=16, learning_rate=3e-4, kl_coefficient=0.01, warmup_steps=3)
         whole = self.uninterrupted(arguments)
         self.assertIn("checkpoints/step-000012/proposer/optimizer.safetensors", whole)
         weights = [whole[f"checkpoints/step-000012/{name}model.safetensors"] for name in ("", "proposer/")]
