@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "tests/train/fake_model.h"
+#include "train/scoring.h"
 
 namespace whet::train {
 namespace {
@@ -15,11 +16,11 @@ using testing::HasSubstr;
 
 constexpr const char* kAlphabet = "0123456789,:=+-*/()#;vTF";
 
-/// Solves 1,2,3:6= in one of three ways, and as a verifier always says `verdict`.
+/// Solves 1,2,3:6= rightly, wrongly or without an answer, and as a verifier always says `verdict`.
 Writer writer(std::string verdict) {
   return [verdict](const std::string& prompt, base::Random& random) -> std::string {
     if (prompt.ends_with('v')) return verdict;
-    return std::vector<std::string>{"#1+2+3", "#3*2/1", "1+2"}[random.below(3)];
+    return std::vector<std::string>{"#1+2+3", "#3-2+1", "1+2"}[random.below(3)];
   };
 }
 
@@ -98,6 +99,41 @@ TEST_F(VerdictsTest, WhoCannotBeAskedIsRefusedBeforeTheRun) {
     FAIL() << "the model has no letters to be asked in";
   } catch (const base::UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--verifier-template"));
+  }
+}
+
+TEST_F(VerdictsTest, AnEvidenceStageAsksAVerifierWhereARewardReadsVerdictsAndRefusesOneThatNobodyReads) {
+  options_.verifier.verifier_readings = 2;
+  for (const char* reward : {"self-verification", "majority-vote + 0.5*self-verification"}) {
+    options_.reward = reward;
+    Evidence evidence({policy_, *task_, options_, {}, &base_}, rewards::parse_terms(reward));
+    Gathering step;
+    step.groups = {Group{}};
+    evidence.gather(step);
+    EXPECT_FALSE(evidence.is_empty()) << reward;
+  }
+  options_.reward = "majority-vote";
+  try {
+    Evidence({policy_, *task_, options_, {}, &base_}, rewards::parse_terms(options_.reward));
+    FAIL() << "nobody reads the verdicts";
+  } catch (const base::UserError& error) {
+    EXPECT_THAT(error.what(), HasSubstr("verifier-readings"));
+    EXPECT_THAT(error.what(), HasSubstr("self-verification"));
+  }
+}
+
+TEST_F(VerdictsTest, AVerdictPaysAndSeveralPayTheirShare) {
+  for (const int readings : {1, 2}) {
+    options_.reward = "self-verification";
+    options_.verifier.verifier_readings = readings;
+    const Gathering step = gathered();
+    const ScoredBatch batch = Scoring(options_).score(step.groups, *task_, 0, 1);
+    for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(batch.rewards[0][i], step.groups[0].answers[i] ? 1.0 : 0.0);
+    int equal = 0;
+    for (std::size_t i = 0; i < 12; ++i) equal += batch.rewards[0][i] == (*step.groups[0].correct[i] ? 1.0 : 0.0) ? 1 : 0;
+    ASSERT_TRUE(equal > 0 && equal < 12) << "wrong solutions are called right";
+    // Only one verdict can be equal to the true reward; of several the rollout that is paid best is looked at.
+    EXPECT_EQ(*batch.signals.reward_accuracy == equal / 12.0, readings == 1);
   }
 }
 
