@@ -20,17 +20,19 @@ void Grammar::expect(std::string_view symbol) {
 }
 
 bool Grammar::is_conjunction() const {
-  if (now().is("and")) return true;
+  if (now().is("and") || now().is("or")) return true;
   if (now().type != Type::kText) return false;
   const std::string& word = now().text;
   return word == "and" || word == "or" || word == ",";
 }
 
-bool Grammar::take_separator(bool& has_semicolon) {
+bool Grammar::take_separator(Value::Separator& separator) {
   bool taken = false;
-  has_semicolon = false;
+  separator = Value::Separator::kComma;
   while (now().is(",") || now().is(";") || is_conjunction()) {
-    has_semicolon |= now().is(";");
+    if (now().text == ";") separator = Value::Separator::kSemicolon;
+    if (now().text == "or") separator = Value::Separator::kOr;
+    if (now().text == "and") separator = Value::Separator::kAnd;
     ++at_;
     taken = true;
   }
@@ -45,7 +47,7 @@ bool Grammar::ends_element() const {
 
 std::vector<Value> Grammar::list() {
   std::vector<Value> items;
-  bool after_semicolon = false;
+  Value::Separator separator = Value::Separator::kNone;
   do {
     if (ends_element()) break;
     const std::size_t begin = at_;
@@ -54,7 +56,7 @@ std::vector<Value> Grammar::list() {
     sign_seen_ = false;
     sign_ = 1;
     items.push_back(relation());
-    items.back().after_semicolon = after_semicolon;
+    items.back().separator = separator;
     if (sign_seen_) {
       const std::size_t end = at_;
       at_ = begin;
@@ -65,7 +67,7 @@ std::vector<Value> Grammar::list() {
     }
     sign_seen_ = outer_seen;
     sign_ = outer_sign;
-  } while (take_separator(after_semicolon));
+  } while (take_separator(separator));
   return items;
 }
 
@@ -126,12 +128,15 @@ bool Grammar::take_unit(const Value& value) {
   if ((token.type != Type::kLetter && token.type != Type::kWord) || !token.begins_run) return false;
   std::size_t end = at_;
   while (!(tokens_[end].type == Type::kEnd || tokens_[end].is(",") || tokens_[end].is(";") || tokens_[end].is("and") ||
-           tokens_[end].is("=") || tokens_[end].is(")") || tokens_[end].is("]") || tokens_[end].is("\\}"))) {
+           tokens_[end].is("or") || tokens_[end].is("=") || tokens_[end].is(")") || tokens_[end].is("]") ||
+           tokens_[end].is("\\}"))) {
     ++end;
   }
   std::string_view rest = trim(answer_.substr(token.begin, tokens_[end].begin - token.begin));
   while (!rest.empty() && (rest.back() == '$' || rest.back() == '.')) rest = trim(rest.substr(0, rest.size() - 1));
-  if (!algebra_.is_number(value.quantity) || !is_unit_text(rest)) return false;
+  // "m/s" alone is a quotient of letters; behind a number and a blank it is a unit.
+  const bool is_rate = token.after_blank && rest.find('/') != std::string_view::npos;
+  if (!algebra_.is_number(value.quantity) || !is_unit_text(rest, is_rate)) return false;
   at_ = end;
   return true;
 }
@@ -170,6 +175,8 @@ Value Grammar::factor() {
       if (angles_ > 0) {
         const Quantity degree = algebra_.multiply(algebra_.symbol("\\pi"), Algebra::number(mpq_class(1, 180)));
         value = of_quantity(algebra_.multiply(value.quantity, degree));
+      } else if ((now().text == "C" || now().text == "F") && now().type == Type::kLetter && now(1).type == Type::kEnd) {
+        ++at_;  // Celsius, Fahrenheit
       }
     } else if (take("%")) {
       if (value.kind != Value::Kind::kQuantity) throw NotMathematics{};

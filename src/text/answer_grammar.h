@@ -42,7 +42,7 @@ class Grammar : protected Values {
   bool take(std::string_view symbol);
   void expect(std::string_view symbol);
   bool is_conjunction() const;
-  bool take_separator(bool& has_semicolon);
+  bool take_separator(Value::Separator& separator);
   bool ends_element() const;
   /// Elements up to whatever cannot continue the list. An element with "\pm" counts twice, once with each sign.
   std::vector<Value> list();

@@ -189,7 +189,7 @@ class Lexer {
     std::string_view run = text_.substr(at_, end - at_);
     at_ = end;
     if (run == "and" || run == "or") {
-      emit(Type::kSymbol, "and", begin);
+      emit(Type::kSymbol, std::string(run), begin);
       return;
     }
     if (run == "U" && !out_.empty() && (out_.back().is(")") || out_.back().is("]") || out_.back().is("\\}"))) {
@@ -393,7 +393,7 @@ class Lexer {
       at_ += 2;
       return;
     }
-    constexpr std::string_view kSingle = "+-*/^_()[]{}|,;:=<>!%&";
+    constexpr std::string_view kSingle = "+-*/^_()[]{}|,;:=<>!%&'";
     if (kSingle.find(peek()) == std::string_view::npos) throw NotMathematics{};
     symbol(text_.substr(at_, 1));
     ++at_;

@@ -35,6 +35,10 @@ class Parser : public Grammar {
     return false;
   }
 
+  /// Words that make what follows a condition and not a name.
+  static constexpr std::string_view kConditions[] = {"where", "for",   "when",      "if",
+                                                     "with",  "since", "such that", "given"};
+
   /// Behind the "=" or "\in" of "x = ...", "f(x) = ...", "\text{Area} = ...", "m\angle A = ..."; 0 where no name
   /// stands.
   std::size_t after_name() const {
@@ -53,6 +57,14 @@ class Parser : public Grammar {
       } else if (depth == 0) {
         if (token.is("=") || token.is("in") || token.is("approx")) break;
         const bool is_letter = token.type == Type::kLetter;
+        if (std::find(std::begin(kConditions), std::end(kConditions), token.text) != std::end(kConditions)) return 0;
+        // "f^{-1}(x) = ...", "f'(x) = ..."
+        if (i == at_ + 1 && token.is("^") && tokens_.size() > i + 5 && tokens_[i + 1].is("{") &&
+            tokens_[i + 2].is("-") && tokens_[i + 4].is("}") && tokens_[i + 5].is("(")) {
+          i += 4;
+          continue;
+        }
+        if (i == at_ + 1 && token.is("'") && tokens_[i + 1].is("(")) continue;
         const bool is_wordy = token.type == Type::kWord || token.type == Type::kName || token.type == Type::kText;
         const bool is_index = i > at_ && tokens_[i - 1].is("_");
         if (is_letter && !is_index && token.text[0] >= 'a') ++plain_letters;
@@ -150,11 +162,21 @@ class Parser : public Grammar {
       if (sides.size() != 2) throw NotMathematics{};
       return equation(sides[0].quantity, sides[1].quantity);
     }
-    return inequality(sides, operators);
+    Value region = inequality(sides, operators);
+    region.is_condition = true;
+    return region;
   }
 
   /// "3:4" is the quotient; of three and more parts the first that is not 0 becomes 1.
   Value ratio(Value first) {
+    // "12:30" is a time rather than 2:5.
+    const Token &hour = tokens_[at_ - 1], &minute = now(1);
+    const bool is_time = is_whole(hour) && is_whole(minute) && minute.text.size() == 2 && minute.text < "60" &&
+                         hour.text.size() <= 2 && !now(2).is(":");
+    if (is_time && Algebra::is_rational(first.quantity) && Algebra::rational(first.quantity) <= 24) {
+      at_ += 2;
+      return made_relation(hour.text + ":" + minute.text, true);
+    }
     std::vector<Quantity> parts{quantity_of(std::move(first))};
     while (take(":")) {
       const std::string& written = now().text;

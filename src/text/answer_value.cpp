@@ -156,8 +156,10 @@ Value Values::joined(std::vector<Value> items) {
   // "p = 5, q = 2; p = 7, q = 2" is a list of two.
   std::vector<std::vector<Value>> groups(1);
   for (Value& item : items) {
-    if (item.after_semicolon) groups.emplace_back();
-    item.after_semicolon = false;
+    if (item.separator == Value::Separator::kSemicolon) {
+      groups.emplace_back();
+      item.separator = Value::Separator::kComma;
+    }
     groups.back().push_back(std::move(item));
   }
   if (groups.size() > 1 && groups.size() < items.size()) {
@@ -188,6 +190,13 @@ Value Values::joined(std::vector<Value> items) {
   const bool all_regions = std::all_of(items.begin(), items.end(), [this](const Value& item) {
     return item.kind == Value::Kind::kInterval || item.kind == Value::Kind::kUnion || is_unbounded(item);
   });
+  const bool all_or = std::all_of(items.begin(), items.end(), [](const Value& item) {
+    return item.separator == Value::Separator::kNone || item.separator == Value::Separator::kOr;
+  });
+  // "x > 0 and x < 1", "x > 0, x != 1" mean both at once.
+  const bool has_condition =
+      std::any_of(items.begin(), items.end(), [](const Value& item) { return item.is_condition; });
+  if (has_condition && !all_or) throw NotMathematics{};
   if (all_regions && !items.empty()) {  // "x < 2 or x > 3"
     result.kind = Value::Kind::kUnion;
     for (Value& item : items) {
@@ -209,7 +218,9 @@ Value Values::joined(std::vector<Value> items) {
     }
   }
   sort(result.items);
-  return result;
+  if (!all_or) return result;
+  result.items = distinct(std::move(result.items));  // "7/3 or 2 1/3" offers one value
+  return result.items.size() == 1 ? std::move(result.items[0]) : result;
 }
 
 std::string Values::text(const Value& value, bool is_outermost) {

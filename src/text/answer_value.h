@@ -11,15 +11,17 @@ namespace whet::text {
 
 struct Value {
   enum class Kind { kQuantity, kTuple, kInterval, kUnion, kList, kMatrix, kRatio, kRelation };
+  enum class Separator { kNone, kComma, kSemicolon, kAnd, kOr };
   Kind kind = Kind::kQuantity;
   Quantity quantity = Algebra::number(0);
   std::vector<Value> items = {};
-  char open = '(', close = ')';  ///< kInterval
-  std::size_t columns = 0;       ///< kMatrix
-  std::string text = {};         ///< kRelation
-  bool is_equation = false;      ///< kRelation
-  bool after_semicolon = false;  ///< in a list: ";" stands before it
-  std::string name = {};         ///< what stood before "=" or "\in"
+  char open = '(', close = ')';            ///< kInterval
+  std::size_t columns = 0;                 ///< kMatrix
+  std::string text = {};                   ///< kRelation
+  bool is_equation = false;                ///< kRelation
+  Separator separator = Separator::kNone;  ///< in a list: what stands before it
+  bool is_condition = false;               ///< kInterval, kUnion: an inequality says it
+  std::string name = {};                   ///< what stood before "=" or "\in"
 };
 
 /// Operations on values; one algebra for all quantities of an answer.

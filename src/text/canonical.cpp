@@ -280,7 +280,7 @@ std::optional<Answer> list_of_names(std::string_view text) {
   return list;
 }
 
-/// Without blanks, but for those that keep two numbers, or a command and a letter, apart.
+/// Without blanks, but for those that keep two numbers, two words, or a command and a letter, apart.
 std::string without_blanks(std::string_view text) {
   std::string out;
   out.reserve(text.size());
@@ -293,7 +293,8 @@ std::string without_blanks(std::string_view text) {
       continue;
     }
     if (out.empty() || i + 1 == text.size()) continue;
-    if ((is_digit(out.back()) && is_digit(text[i + 1])) || (in_command && is_letter(text[i + 1]))) out += ' ';
+    const bool parts_numbers = is_digit(out.back()) && is_digit(text[i + 1]);
+    if (parts_numbers || ((in_command || is_letter(out.back())) && is_letter(text[i + 1]))) out += ' ';
     in_command = false;
   }
   return out;
@@ -320,7 +321,17 @@ Answer canonical_once(std::string_view answer) {
   if (auto letter = choice_with_text(text)) return {AnswerKind::kChoice, *std::move(letter)};
   if (auto digits = numeral(text)) return {AnswerKind::kNumeral, *std::move(digits)};
   if (auto time = time_of_day(text)) return {AnswerKind::kWords, *std::move(time)};
-  if (is_words(text)) return list_of_names(text).value_or(Answer{AnswerKind::kWords, lower_case(text)});
+  if (is_words(text)) {
+    // "A and C" is a list of letters, which the parser knows.
+    const auto names = list_of_names(text);
+    const auto is_letter = [](const std::string& name) { return name.size() == 1; };
+    if (!names) return {AnswerKind::kWords, lower_case(text)};
+    if (std::none_of(names->parts.begin(), names->parts.end(), is_letter)) return *names;
+  }
+  if (const std::string_view called = without_punctuation(text, "!");
+      called.size() > 2 && called.size() < text.size() && is_words(called)) {
+    return {AnswerKind::kWords, lower_case(called)};
+  }
   bool too_hard = false;
   if (auto parsed = parse_answer(bare)) {
     if (!parsed->too_hard) return *std::move(parsed);

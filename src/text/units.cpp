@@ -49,7 +49,13 @@ bool is_unit_text(std::string_view text, bool in_text_box) {
       if (!is_unit(text.substr(i, end - i), in_text_box)) return false;
       has_unit = true;
       i = end;
-    } else if (std::string_view(" ./^{}23-%").find(text[i]) != std::string_view::npos) {
+    } else if (text[i] == '2' || text[i] == '3') {  // an exponent, and no further number ("5 ft 3 in")
+      if (i == 0 || !(std::isalpha(static_cast<unsigned char>(text[i - 1])) || text[i - 1] == '^' ||
+                      text[i - 1] == '{' || text[i - 1] == '-')) {
+        return false;
+      }
+      ++i;
+    } else if (std::string_view(" ./^{}-%").find(text[i]) != std::string_view::npos) {
       ++i;
     } else {
       return false;
