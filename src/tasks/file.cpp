@@ -37,6 +37,7 @@ std::uint64_t permuted(std::uint64_t index, std::uint64_t size, std::uint64_t ke
 class FileTask : public Task {
  public:
   explicit FileTask(const TaskSource& source) {
+    if (source.rules_only) return;
     if (source.files.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
     for (Problem& problem : read_all(source.files)) {
       const bool is_held_out = source.held_out_files.empty() && split_of(problem.prompt) == Split::kHeldOut;
@@ -83,6 +84,7 @@ class FileTask : public Task {
   /// Each pass over the problems has its own order: index / size is the pass.
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const std::vector<Problem>& problems = side(split);
+    if (problems.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
     const std::uint64_t pass = index / problems.size();
     const std::uint64_t key = base::combine({seed, static_cast<std::uint64_t>(split), pass});
     return problems[permuted(index % problems.size(), problems.size(), key)];
@@ -108,6 +110,8 @@ class FileTask : public Task {
   bool equivalent(const Problem&, std::string_view a, std::string_view b) const override {
     return text::equivalent(a, b);
   }
+
+  std::optional<std::string> label_from(std::string_view written) const override { return label_in(written); }
 
   Document document(std::string_view, base::Random&) const override {
     base::user_error("task", "the task 'file' has no pre-training text, want a task that generates its problems");

@@ -53,10 +53,9 @@ std::string read_prompt(const Json& value, const std::string& where) {
 std::string read_answer(const Json& value, const std::string& where) {
   const auto text = text_or_number(value);
   if (!text) base::user_error(kPlace, "{}: the answer is {}, want text or a number", where, value.type_name());
-  const bool is_worked = text->find("\\boxed") != std::string::npos || text->find("####") != std::string::npos;
-  std::string answer = text::canonical(is_worked ? text::extract_answer(*text).value_or(*text) : *text);
-  if (answer.empty()) base::user_error(kPlace, "{}: the answer '{}' is empty, want text or a number", where, *text);
-  return answer;
+  const auto answer = label_in(*text);
+  if (!answer) base::user_error(kPlace, "{}: the answer '{}' is empty, want text or a number", where, *text);
+  return *answer;
 }
 
 /// The first of two fields that is there, as text.
@@ -93,6 +92,14 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
 }
 
 }  // namespace
+
+std::optional<std::string> label_in(std::string_view written) {
+  const bool is_worked = written.find("\\boxed") != std::string_view::npos || written.find("####") != std::string_view::npos;
+  const auto found = is_worked ? text::extract_answer(written) : std::nullopt;
+  std::string label = text::canonical(found ? std::string_view(*found) : written);
+  if (label.empty()) return std::nullopt;
+  return label;
+}
 
 std::vector<Problem> read_problems(const std::filesystem::path& path) {
   const std::string name = path.string();

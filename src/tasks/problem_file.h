@@ -22,4 +22,8 @@ namespace whet::tasks {
 /// malformed, has no prompt, or has a field of the wrong type; and for a file without rows.
 std::vector<Problem> read_problems(const std::filesystem::path& path);
 
+/// The canonical form of an answer as files write it; a worked solution gives the answer that it ends in. nullopt when
+/// nothing is left.
+std::optional<std::string> label_in(std::string_view written);
+
 }  // namespace whet::tasks

@@ -86,6 +86,9 @@ class Task {
     return problem.answer && equivalent(problem, answer, *problem.answer);
   }
 
+  /// A label, as a file or another program's dump has it, in the task's canonical form; nullopt when nothing is left.
+  virtual std::optional<std::string> label_from(std::string_view written) const { return std::string(written); }
+
   /// Whether `correct` can be asked for this problem.
   virtual bool has_label(const Problem& problem) const { return problem.answer.has_value(); }
 
@@ -137,6 +140,7 @@ class Task {
 struct TaskSource {
   std::vector<std::string> files;           ///< --problems
   std::vector<std::string> held_out_files;  ///< --held-out-problems; empty: split `files` by split_of
+  bool rules_only = false;  ///< no problems are wanted, only how answers are found and compared
 };
 
 struct TaskEntry {
