@@ -112,6 +112,11 @@ class Progress {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now(), last_ = start_;
 };
 
+/// "1 group has", "3 groups have".
+std::string counted(std::int64_t count, std::string_view noun) {
+  return fmt::format("{} {}{} {}", count, noun, count == 1 ? "" : "s", count == 1 ? "has" : "have");
+}
+
 double share(double part, std::int64_t whole) { return whole == 0 ? 0 : part / static_cast<double>(whole); }
 
 base::Json summary_json(const Arguments& arguments, const StepScorer& scorer, const store::DumpReader& reader) {
@@ -149,17 +154,17 @@ std::vector<std::string> notes(const StepScorer& scorer, const store::DumpReader
   std::vector<std::string> lines;
   for (const std::string& place : reader.counts().cut) lines.push_back(fmt::format("{}: the last line is cut, left out", place));
   if (reader.counts().mended > 0) {
-    lines.push_back(fmt::format("{} rows are not strict JSON (NaN, or bytes that are not UTF-8): read as null and U+FFFD, "
-                                "written back as they are", reader.counts().mended));
+    lines.push_back(fmt::format("{} NaN, a number too large, or bytes that are not UTF-8: read as null, text and U+FFFD, "
+                                "written back as they are", counted(reader.counts().mended, "row")));
   }
   if (t.groups_of_one == t.groups) {
     lines.push_back("every group has one rollout: agreement within a group says nothing");
   } else if (t.groups_of_one > 0) {
-    lines.push_back(fmt::format("{} groups have one rollout", t.groups_of_one));
+    lines.push_back(fmt::format("{} one rollout", counted(t.groups_of_one, "group")));
   }
-  if (t.groups_without_answer > 0) lines.push_back(fmt::format("{} groups have no answer at all, and no label", t.groups_without_answer));
-  if (t.odd_labels > 0) lines.push_back(fmt::format("{} rows have a label that is neither text nor number: not graded", t.odd_labels));
-  if (t.mixed_labels > 0) lines.push_back(fmt::format("{} groups have rows with different labels: the first one counts", t.mixed_labels));
+  if (t.groups_without_answer > 0) lines.push_back(fmt::format("{} no answer at all, and so no label", counted(t.groups_without_answer, "group")));
+  if (t.odd_labels > 0) lines.push_back(fmt::format("{} a label that is neither text nor number: not graded", counted(t.odd_labels, "row")));
+  if (t.mixed_labels > 0) lines.push_back(fmt::format("{} rows with different labels: the first one counts", counted(t.mixed_labels, "group")));
   return lines;
 }
 
@@ -167,7 +172,7 @@ void print_summary(const Arguments& arguments, const StepScorer& scorer, const s
   const ScoreTotals& t = scorer.totals();
   const std::string size = t.smallest_group == t.largest_group ? fmt::format("{}", t.largest_group)
                                                                : fmt::format("{} to {}", t.smallest_group, t.largest_group);
-  print_line(fmt::format("{} by {}: {} rows, {} groups of {}, {} steps, {} files ({})", arguments.options.reward,
+  print_line(fmt::format("{} by {}: {} rows in {} groups of {}, steps {}, files {} ({})", arguments.options.reward,
                          arguments.options.task, t.rows, t.groups, size, t.steps, reader.counts().files,
                          store::format_name(reader.format())));
   std::string line = fmt::format("  reward {:.4f}, majority ratio {:.4f}, unanswered {:.4f}", share(t.reward, t.rows),
@@ -207,8 +212,9 @@ int run(const Arguments& arguments) {
   }
   scorer.finish(reader.prefix(), output.buffer());
   if (scorer.totals().rows == 0) {
-    for (const std::string& place : reader.counts().cut) print_line(fmt::format("{}: the last line is cut, left out", place));
-    base::user_error(kPlace, "no rows in {}, want a rollout dump", fmt::join(arguments.dumps, ", "));
+    const auto& cut = reader.counts().cut;
+    base::user_error(kPlace, "no rows in {}{}, want a rollout dump", fmt::join(arguments.dumps, ", "),
+                     cut.empty() ? "" : fmt::format(" ({}: the last line is cut)", fmt::join(cut, ", ")));
   }
   output.finish();
   print_transient("");

@@ -1,6 +1,7 @@
 #include "app/score_step.h"
 
 #include <algorithm>
+#include <set>
 
 #include "base/error.h"
 #include "base/json.h"
@@ -60,6 +61,7 @@ StepScorer::StepScorer(const ScoreOptions& options) : seed_(static_cast<std::uin
     terms_.push_back({term.weight, term.name, &entry, entry.make(options.rewards), stat_of(entry)});
     needs_label_ = needs_label_ || entry.needs.label;
     needs_length_ = needs_length_ || entry.needs.length;
+    needs_checker_ = needs_checker_ || entry.needs.checker;
   }
   binary_ = terms_.size() == 1 && terms_[0].weight == 1 && terms_[0].entry->binary;
   task_ = tasks::tasks().find(options.task).make({.rules_only = true});
@@ -219,8 +221,10 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
       sample.answer_class = classes[at];
       sample.answer = *distinct[at];
       sample.correct = right[at];
-    } else if (has_label) {
-      sample.correct = false;
+      if (needs_checker_) sample.checked = task_->check(held.problem, *distinct[at]);
+    } else {
+      if (has_label) sample.correct = false;
+      if (needs_checker_) sample.checked = false;
     }
     if (has_logprobs) sample.logprob = stat(store::Role::kLogprob);
     sample.entropy = stat(store::Role::kEntropy);
@@ -302,7 +306,9 @@ void StepScorer::finish(std::string_view prefix, std::string* output) {
     *output += '\n';
   }
   totals_.rows += static_cast<std::int64_t>(rows_.size());
-  ++totals_.steps;
+  std::set<std::optional<std::int64_t>> steps;
+  for (const HeldGroup& group : groups_) steps.insert(group.step);
+  totals_.steps += static_cast<std::int64_t>(steps.size());
   lines_.clear();
   rows_.clear();
   groups_.clear();

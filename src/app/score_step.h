@@ -106,7 +106,7 @@ class StepScorer {
 
   std::vector<Term> terms_;
   std::unique_ptr<tasks::Task> task_;
-  bool file_task_ = false, binary_ = false, needs_label_ = false, needs_length_ = false;
+  bool binary_ = false, needs_label_ = false, needs_length_ = false, needs_checker_ = false;
   std::uint64_t seed_ = 0;
   ScoreTotals totals_;
   const store::DumpReader* reader_ = nullptr;

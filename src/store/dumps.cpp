@@ -175,7 +175,7 @@ void DumpReader::State::find_columns(const dom::object& object) {
     if (rank[r] < column.rank) continue;
     rank[r] = column.rank;
     value[r] = *format == DumpFormat::kNemoRl ? inside_batch(field.value) : field.value;
-    name[r] = column.name;
+    name[r] = key;
   }
   std::vector<std::string_view> missing;
   const auto require = [&](Role role) {
