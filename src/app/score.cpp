@@ -31,7 +31,7 @@ std::vector<std::pair<store::Role, std::string>> named_columns(const std::vector
   using store::Role;
   std::vector<std::pair<Role, std::string>> result;
   const std::vector<Role> roles{Role::kInput, Role::kOutput, Role::kLabel, Role::kStep, Role::kTruncated, Role::kLength, Role::kMask,
-                                Role::kLogprob, Role::kEntropy, Role::kSelfCertainty, Role::kGap};
+                                Role::kLogprob, Role::kEntropy, Role::kSelfCertainty, Role::kGap, Role::kPair, Role::kPolicy, Role::kVoter};
   for (const std::string& text : given) {
     const std::size_t at = text.find('=');
     const auto role = std::find_if(roles.begin(), roles.end(), [&](Role one) { return store::role_name(one) == text.substr(0, at); });
@@ -189,12 +189,14 @@ void print_summary(const Arguments& arguments, const StepScorer& scorer, const s
 }
 
 int run(const Arguments& arguments) {
-  StepScorer scorer(arguments.options);
   store::DumpOptions options;
+  options.columns = named_columns(arguments.columns);
+  std::vector<store::Role> named;
+  for (const auto& column : options.columns) named.push_back(column.first);
+  StepScorer scorer(arguments.options, named);
   for (std::size_t i = 0; i < store::format_names().size(); ++i) {
     if (store::format_names()[i] == arguments.format) options.format = static_cast<store::DumpFormat>(i);
   }
-  options.columns = named_columns(arguments.columns);
   options.added = StepScorer::added_columns(arguments.options);
   if (arguments.has_prefix) options.prefix = arguments.prefix;
   store::DumpReader reader(arguments.dumps, options);
@@ -242,7 +244,8 @@ const base::Registrar kRegistered(
               app.add_option("--format", arguments->format, "what wrote the dump; default: told from its columns")
                   ->check(CLI::IsMember(store::format_names()));
               app.add_option("--column", arguments->columns, "WHAT=NAME: the column for input, output, label, step, truncated, length, "
-                             "mask, logprob, entropy, self_certainty or gap, where the dump calls it otherwise")
+                             "mask, logprob, entropy, self_certainty or gap, where the dump calls it otherwise; "
+                             "pair, policy or voter: who votes for whom")
                   ->allow_extra_args(false);
               auto* prefix = app.add_option("--prefix", arguments->prefix, "before the names of the added columns; areal: whet_");
               app.add_flag("--whole", arguments->whole, "hold all rows in memory, for dumps whose steps are mixed");

@@ -1,6 +1,7 @@
 #include "app/score_step.h"
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "base/error.h"
@@ -29,16 +30,21 @@ std::optional<store::Role> stat_of(const rewards::RewardEntry& entry) {
   return std::nullopt;
 }
 
-/// Refuses what a dump cannot have.
-void require_no_model(const std::string& name, const rewards::Needs& needs) {
-  const auto refuse = [&name](std::string_view what) {
-    base::user_error(kPlace, "{} needs {}, and score runs no model: want 'whet train --reward {}', or another reward", name,
-                     what, name);
+/// Refuses what this dump cannot have: what a model says, or votes of others in columns that were not named.
+void require_evidence(const std::string& name, const rewards::Needs& needs, const std::vector<store::Role>& named) {
+  if (needs.verdicts) {
+    base::user_error(kPlace, "{} needs a verifier's verdicts, and score runs no model: want 'whet train --reward {}', or another "
+                     "reward", name, name);
+  }
+  const auto require = [&](rewards::Votes votes, store::Role role, std::string_view what, std::string_view column) {
+    if (needs.votes != votes || std::find(named.begin(), named.end(), role) != named.end()) return;
+    base::user_error(kPlace, "{} needs {}, and score runs no model: want --column {}=NAME, {}, or 'whet train --reward {}'", name, what,
+                     store::role_name(role), column, name);
   };
-  if (needs.verdicts) refuse("a verifier's verdicts");
-  if (needs.votes == rewards::Votes::kRephrased) refuse("rollouts on a rephrasing of each problem");
-  if (needs.votes == rewards::Votes::kTeacher) refuse("rollouts of a teacher");
-  if (needs.votes == rewards::Votes::kPolicies) refuse("rollouts of several policies");
+  require(rewards::Votes::kRephrased, store::Role::kPair, "rollouts on a rephrasing of each problem",
+          "the column that a problem and its rephrasing share");
+  require(rewards::Votes::kTeacher, store::Role::kVoter, "a teacher's rollouts", "the column that is true for the teacher's");
+  require(rewards::Votes::kPolicies, store::Role::kPolicy, "rollouts of several policies", "the column that names a row's policy");
 }
 
 std::size_t line_end(std::string_view line) { return line.rfind('}'); }
@@ -54,10 +60,10 @@ std::vector<std::string> StepScorer::added_columns(const ScoreOptions& options) 
   return names;
 }
 
-StepScorer::StepScorer(const ScoreOptions& options) : seed_(static_cast<std::uint64_t>(options.seed)) {
+StepScorer::StepScorer(const ScoreOptions& options, const std::vector<store::Role>& named) : seed_(static_cast<std::uint64_t>(options.seed)) {
   for (const rewards::Term& term : rewards::parse_terms(options.reward)) {
     const rewards::RewardEntry& entry = rewards::rewards().find(term.name);
-    require_no_model(term.name, entry.needs);
+    require_evidence(term.name, entry.needs, named);
     terms_.push_back({term.weight, term.name, &entry, entry.make(options.rewards), stat_of(entry)});
     needs_label_ = needs_label_ || entry.needs.label;
     needs_length_ = needs_length_ || entry.needs.length;
@@ -83,6 +89,8 @@ int StepScorer::group_of(const store::DumpRow& row) {
   const int index = static_cast<int>(groups_.size());
   HeldGroup group{.input = std::string(row.input), .step = row.step, .hash = hash};
   group.problem.prompt = group.input;
+  group.pair = row.pair;
+  if (!group.pair.empty()) partners_.emplace(group.pair, index);
   groups_.push_back(std::move(group));
   group_index_.emplace(hash, index);
   return index;
@@ -173,6 +181,8 @@ void StepScorer::add(const store::DumpRow& row, const store::DumpReader& reader)
   held.place = reader.place();
   held.group = index;
   held.truncated = row.truncated;
+  held.voter = row.voter;
+  held.policy = row.policy.empty() ? -1 : intern(std::string(row.policy));
   held.length = row.length;
   if (needs_length_ && !row.length) {
     base::user_error(kPlace, "{}: nothing tells how long the response is, want one of the columns {} (or --column length=NAME)",
@@ -188,28 +198,68 @@ void StepScorer::add(const store::DumpRow& row, const store::DumpReader& reader)
   rows_.push_back(held);
 }
 
+/// The rows that vote on a group, a list for each ballot; none where the samples vote themselves.
+std::vector<std::vector<std::size_t>> StepScorer::voters(const Term& term, const HeldGroup& held) const {
+  std::vector<std::vector<std::size_t>> ballots;
+  const rewards::Votes votes = term.entry->needs.votes;
+  const auto place = [&] { return reader_->text(rows_[held.rows.front()].place); };
+  if (votes == rewards::Votes::kRephrased) {
+    ballots.emplace_back();
+    const auto [begin, end] = partners_.equal_range(held.pair);
+    for (auto entry = begin; entry != end; ++entry) {
+      const HeldGroup& other = groups_[static_cast<std::size_t>(entry->second)];
+      if (&other == &held || other.step != held.step) continue;
+      ballots[0].insert(ballots[0].end(), other.rows.begin(), other.rows.end());
+    }
+    if (ballots[0].empty()) {
+      base::user_error(kPlace, "{}: no rows of the step have another input and the pair '{}', want the rollouts on a rephrasing", place(),
+                       held.pair);
+    }
+  } else if (votes == rewards::Votes::kTeacher) {
+    ballots.emplace_back();
+    for (const std::size_t r : held.rows) {
+      if (rows_[r].voter) ballots[0].push_back(r);
+    }
+    if (ballots[0].empty()) base::user_error(kPlace, "{}: no row of the group is a voter's, want the teacher's rollouts", place());
+  } else if (votes == rewards::Votes::kPolicies) {
+    std::map<std::string_view, std::vector<std::size_t>> by_policy;
+    for (const std::size_t r : held.rows) {
+      if (rows_[r].policy < 0) base::user_error(kPlace, "{}: no policy is named, want one for each row", reader_->text(rows_[r].place));
+      by_policy[answers_[static_cast<std::size_t>(rows_[r].policy)]].push_back(r);
+    }
+    for (auto& [name, rows] : by_policy) ballots.push_back(std::move(rows));
+  }
+  return ballots;
+}
+
 void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std::string>& added) {
   // Classes of distinct answers: most rollouts of a group say one of a few things.
   std::unordered_map<int, std::size_t> place_of;
   std::vector<std::optional<std::string>> distinct;
-  for (const std::size_t r : held.rows) {
+  const auto take = [&](std::size_t r) {
     const int answer = rows_[r].answer;
     if (answer >= 0 && place_of.emplace(answer, distinct.size()).second) distinct.emplace_back(answers_[static_cast<std::size_t>(answer)]);
+  };
+  std::for_each(held.rows.begin(), held.rows.end(), take);
+  const std::size_t own = distinct.size();
+  std::vector<std::vector<std::vector<std::size_t>>> ballots;  // of each term
+  for (const Term& term : terms_) {
+    ballots.push_back(voters(term, held));
+    for (const auto& ballot : ballots.back()) std::for_each(ballot.begin(), ballot.end(), take);
   }
   const auto same = [&](std::string_view a, std::string_view b) { return task_->equivalent(held.problem, a, b); };
   const std::vector<int> classes = text::clusters(distinct, same);
   const bool has_label = task_->has_label(held.problem);
   std::vector<std::optional<bool>> right(distinct.size());
-  for (std::size_t i = 0; has_label && i < distinct.size(); ++i) right[i] = task_->correct(held.problem, *distinct[i]);
+  for (std::size_t i = 0; has_label && i < own; ++i) right[i] = task_->correct(held.problem, *distinct[i]);
 
   // A tie is broken by log-probabilities where every rollout has one; a few would decide it for the others.
   constexpr auto kLogprob = static_cast<std::size_t>(store::Role::kLogprob);
-  const bool has_logprobs = std::all_of(held.rows.begin(), held.rows.end(), [&](std::size_t r) {
-    return rows_[r].tokens[kLogprob].second > 0 || rows_[r].length == 0;
-  });
+  const auto has_logprob = [&](std::size_t r) { return rows_[r].tokens[kLogprob].second > 0 || rows_[r].length == 0; };
+  const bool has_logprobs = std::all_of(held.rows.begin(), held.rows.end(), has_logprob);
   rewards::Group group;
   group.equivalent = same;
-  for (const std::size_t r : held.rows) {
+  const auto sample_of = [&](std::size_t r, bool with_logprob) {
     const Held& row = rows_[r];
     const auto stat = [&](store::Role role) {
       const auto [begin, size] = row.tokens[static_cast<std::size_t>(role)];
@@ -226,20 +276,29 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
       if (has_label) sample.correct = false;
       if (needs_checker_) sample.checked = false;
     }
-    if (has_logprobs) sample.logprob = stat(store::Role::kLogprob);
+    if (with_logprob) sample.logprob = stat(store::Role::kLogprob);
     sample.entropy = stat(store::Role::kEntropy);
     sample.self_certainty = stat(store::Role::kSelfCertainty);
     sample.gap = stat(store::Role::kGap);
     sample.truncated = row.truncated;
     sample.length = row.length;
-    group.samples.push_back(std::move(sample));
-  }
+    return sample;
+  };
+  for (const std::size_t r : held.rows) group.samples.push_back(sample_of(r, has_logprobs));
 
   const int majority = rewards::majority_class(group, kPlace);
   int label_class = majority;
   std::vector<double> reward(held.rows.size());
   std::vector<double> rescaled;
-  for (const Term& term : terms_) {
+  for (std::size_t t = 0; t < terms_.size(); ++t) {
+    const Term& term = terms_[t];
+    group.ballots.clear();
+    for (const auto& ballot : ballots[t]) {
+      const bool with_logprob = std::all_of(ballot.begin(), ballot.end(), has_logprob);
+      std::vector<rewards::Sample> samples;
+      for (const std::size_t r : ballot) samples.push_back(sample_of(r, with_logprob));
+      group.ballots.push_back(rewards::ballot_of(samples, term.name));
+    }
     base::Random random{seed_, base::hash_text(kPlace), static_cast<std::uint64_t>(held.step.value_or(-1)), base::hash_text(held.input)};
     const rewards::Scored scored = term.reward->score(group, random);
     for (std::size_t i = 0; i < reward.size(); ++i) reward[i] += term.weight * scored.reward[i];
@@ -247,13 +306,11 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
     if (terms_.size() == 1) rescaled = scored.rescaled;
   }
 
-  std::string label = "null";
   const std::string* smallest = nullptr;
-  for (const rewards::Sample& sample : group.samples) {
-    if (label_class < 0 || sample.answer_class != label_class) continue;
-    if (!smallest || sample.answer < *smallest) smallest = &sample.answer;
+  for (std::size_t i = 0; i < distinct.size(); ++i) {
+    if (label_class >= 0 && classes[i] == label_class && (!smallest || *distinct[i] < *smallest)) smallest = &*distinct[i];
   }
-  if (smallest) label = base::to_json_line(*smallest);
+  const std::string label = smallest ? base::to_json_line(*smallest) : "null";
   std::size_t largest = 0;
   bool majority_right = false;
   for (std::size_t i = 0; i < held.rows.size(); ++i) {
@@ -313,6 +370,7 @@ void StepScorer::finish(std::string_view prefix, std::string* output) {
   rows_.clear();
   groups_.clear();
   group_index_.clear();
+  partners_.clear();
   answers_.clear();
   answer_index_.clear();
   remembered_.clear();

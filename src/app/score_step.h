@@ -51,8 +51,9 @@ class StepScorer {
   /// The columns that finish() adds, without a prefix.
   static std::vector<std::string> added_columns(const ScoreOptions& options);
 
-  /// UserError for a reward that needs more than rollouts (says what to do), or an unknown task or reward.
-  explicit StepScorer(const ScoreOptions& options);
+  /// `named`: the columns that the caller named. UserError for a reward that needs more than the dump has (says what to
+  /// do), or an unknown task or reward.
+  StepScorer(const ScoreOptions& options, const std::vector<store::Role>& named);
 
   /// Whether true rewards and `reward` can be compared row by row.
   bool binary() const { return binary_; }
@@ -79,7 +80,8 @@ class StepScorer {
     std::size_t begin, size;  // the line, in lines_
     int group;
     int answer;  // in answers_, or -1
-    bool truncated;
+    bool truncated, voter;
+    int policy;  // in answers_, or -1
     std::optional<std::int64_t> length;
     std::array<std::pair<std::size_t, std::size_t>, store::kTokenRoles> tokens;  // begin and size in values_
     store::DumpPlace place;
@@ -90,6 +92,7 @@ class StepScorer {
     std::size_t hash;
     tasks::Problem problem;
     std::optional<std::string> label;  // as the dump has it
+    std::string pair;
     bool mixed_labels = false;
     std::vector<std::size_t> rows;
   };
@@ -102,6 +105,7 @@ class StepScorer {
   int intern(std::string answer);
   void hold_tokens(const store::DumpRow& row, const store::DumpReader& reader, Held& held);
   void take_label(const store::DumpRow& row, const store::DumpReader& reader, HeldGroup& group);
+  std::vector<std::vector<std::size_t>> voters(const Term& term, const HeldGroup& group) const;
   void score(HeldGroup& group, std::string_view prefix, std::vector<std::string>& added);
 
   std::vector<Term> terms_;
@@ -116,6 +120,7 @@ class StepScorer {
   std::vector<Held> rows_;
   std::vector<HeldGroup> groups_;
   std::unordered_multimap<std::size_t, int> group_index_;  // by hash of step and input
+  std::unordered_multimap<std::string, int> partners_;     // by pair
   std::deque<std::string> answers_;
   std::unordered_map<std::string_view, int> answer_index_;
   std::unordered_map<std::string, Remembered> remembered_;  // short responses that were read already

@@ -29,6 +29,9 @@ std::string_view role_name(Role role) {
     case Role::kContent: return "content";
     case Role::kPromptLength: return "prompt_length";
     case Role::kWholeLength: return "whole_length";
+    case Role::kPair: return "pair";
+    case Role::kPolicy: return "policy";
+    case Role::kVoter: return "voter";
     case Role::kCount: break;
   }
   throw std::logic_error("no such role");
@@ -71,6 +74,9 @@ std::vector<std::string_view> column_names(Role role, DumpFormat format) {
       // Of prompt and response together.
       if (format == DumpFormat::kAreal) return {"seqlen"};
       return is_conversation ? std::vector<std::string_view>{"input_lengths"} : std::vector<std::string_view>{};
+    case Role::kPair:
+    case Role::kPolicy:
+    case Role::kVoter:
     case Role::kCount:
       break;
   }

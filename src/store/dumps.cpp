@@ -74,7 +74,7 @@ struct DumpReader::State {
   std::array<Element, kRoles> value;
   std::array<std::size_t, kRoles> rank;  // npos: the row has no such column
   std::array<std::string_view, kRoles> name;
-  std::string input, output, label;
+  std::string input, output, label, pair, policy;
   std::vector<float> mask;
   DumpRow row;
   bool starts_file = false, starts_dump = false;
@@ -105,6 +105,8 @@ struct DumpReader::State {
   void read_conversation();
   void read_step();
   std::optional<std::int64_t> count_of(Role role);
+  bool flag_of(Role role);
+  std::string_view name_of(Role role, std::string& storage);
   void read_mask();
   void read_tokens();
   void read_length();
@@ -183,6 +185,9 @@ void DumpReader::State::find_columns(const dom::object& object) {
     const auto given = std::find_if(options.columns.begin(), options.columns.end(), [&](const auto& c) { return c.first == role; });
     missing.push_back(given != options.columns.end() ? std::string_view(given->second) : column_names(role, *format).front());
   };
+  for (const auto& [role, given] : options.columns) {
+    if (!found(role) && role != Role::kInput && role != Role::kOutput) missing.push_back(given);
+  }
   if (*format == DumpFormat::kNemoRl && !(found(Role::kInput) && found(Role::kOutput))) {
     require(Role::kContent);
   } else {
@@ -281,6 +286,25 @@ std::optional<std::int64_t> DumpReader::State::count_of(Role role) {
   if (at(role).get(list) == simdjson::SUCCESS) return static_cast<std::int64_t>(list.size());
   if (at(role).get(number) == simdjson::SUCCESS && number >= 0) return number;
   return std::nullopt;
+}
+
+/// True or false; false where there is none.
+bool DumpReader::State::flag_of(Role role) {
+  bool flag = false;
+  if (found(role) && !at(role).is_null() && at(role).get(flag) != simdjson::SUCCESS) {
+    refuse("column '{}' is {}, want true or false", column(role), kind_name(at(role)));
+  }
+  return flag;
+}
+
+/// A text or a number that names something; empty where there is none.
+std::string_view DumpReader::State::name_of(Role role, std::string& storage) {
+  storage.clear();
+  if (!found(role) || at(role).is_null()) return storage;
+  auto text = label_text(at(role));
+  if (!text) refuse("column '{}' is {}, want a text or a number", column(role), kind_name(at(role)));
+  storage = std::move(*text);
+  return storage;
 }
 
 void DumpReader::State::read_mask() {
@@ -384,10 +408,10 @@ void DumpReader::State::read_row(const dom::object& object) {
       row.has_odd_label = true;
     }
   }
-  row.truncated = false;
-  if (found(Role::kTruncated) && !at(Role::kTruncated).is_null() && at(Role::kTruncated).get(row.truncated) != simdjson::SUCCESS) {
-    refuse("column '{}' is {}, want true or false", column(Role::kTruncated), kind_name(at(Role::kTruncated)));
-  }
+  row.truncated = flag_of(Role::kTruncated);
+  row.voter = flag_of(Role::kVoter);
+  row.pair = name_of(Role::kPair, pair);
+  row.policy = name_of(Role::kPolicy, policy);
 }
 
 DumpReader::DumpReader(const std::vector<std::string>& paths, DumpOptions options) : state_(std::make_unique<State>()) {

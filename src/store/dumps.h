@@ -30,7 +30,9 @@ std::vector<std::string> format_names();
 /// What a column is for. The four per-token ones come first.
 enum class Role {
   kLogprob, kEntropy, kSelfCertainty, kGap,
-  kInput, kOutput, kLabel, kStep, kTruncated, kLength, kMask, kContent, kPromptLength, kWholeLength, kCount
+  kInput, kOutput, kLabel, kStep, kTruncated, kLength, kMask, kContent, kPromptLength, kWholeLength,
+  kPair, kPolicy, kVoter,  // only where the caller names them
+  kCount
 };
 inline constexpr std::size_t kTokenRoles = 4;
 
@@ -55,6 +57,9 @@ struct DumpRow {
   std::optional<std::string_view> label;  ///< of the problem, as it is written there
   bool has_odd_label = false;           ///< a label that is neither a text nor a number
   bool truncated = false;
+  std::string_view pair;                ///< problems that ask the same in other words share it; empty: none
+  std::string_view policy;              ///< whose rollout it is; empty: not told
+  bool voter = false;                   ///< a rollout that votes for others
   std::optional<std::int64_t> length;   ///< tokens of the response
   std::array<TokenColumn, kTokenRoles> tokens;  ///< by Role
   bool starts_file = false;             ///< the first row of its file

@@ -14,6 +14,7 @@ base::Json to_json(const RolloutRow& row, std::int64_t step) {
   object["logprob"] = row.logprob;
   object["entropy"] = row.entropy;
   object["self_certainty"] = row.self_certainty;
+  object["gap"] = row.gap;
   object["truncated"] = row.truncated;
   object["tokens"] = row.tokens;
   return object;

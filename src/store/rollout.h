@@ -21,6 +21,8 @@ struct RolloutRow {
   double logprob = 0;                       ///< mean over tokens of log pi(y_t), nats
   double entropy = 0;                       ///< mean over tokens, nats
   double self_certainty = 0;                ///< mean over tokens of KL(U || pi_t), nats
+  double gap = 0;                           ///< largest minus second largest probability, mean over the answer's tokens
+                                            ///< where they are known, else over all
   bool truncated = false;                   ///< cut at the length limit
   std::vector<std::int32_t> tokens;         ///< ids of the response: what loses nothing where `output` may
 };

@@ -198,7 +198,7 @@ Json Trainer::step(std::int64_t number, Json& timings) {
 
 void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& groups,
                             const std::vector<std::vector<double>>& rewards) {
-  const auto mean = [](const std::vector<float>& values) {
+  const auto mean = [](std::span<const float> values) {
     double sum = 0;
     for (const float value : values) sum += value;
     return values.empty() ? 0.0 : sum / static_cast<double>(values.size());
@@ -208,6 +208,10 @@ void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& group
     const Group& group = groups[g];
     for (std::size_t i = 0; i < group.rollouts.size(); ++i) {
       const engine::Rollout& rollout = group.rollouts[i];
+      std::span<const float> gaps = rollout.gap;
+      if (const auto place = group.answer_tokens.empty() ? std::nullopt : group.answer_tokens[i]) {
+        gaps = gaps.subspan(place->first, place->second - place->first);
+      }
       rows.push_back({.input = group.problem.prompt,
                       .output = group.texts[i],
                       .gts = group.problem.answer,
@@ -217,6 +221,7 @@ void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& group
                       .logprob = mean(rollout.logprob),
                       .entropy = mean(rollout.entropy),
                       .self_certainty = mean(rollout.self_certainty),
+                      .gap = mean(gaps),
                       .truncated = rollout.truncated,
                       .tokens = rollout.tokens});
     }

@@ -106,7 +106,7 @@ TEST(RunWriter, WritesARunThatLoadsBack) {
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(base::to_json_line(rows[0]),
             R"({"input":"123?","output":"#7","gts":null,"score":1.0,"step":7,"answer":null,"true_score":null,)"
-            R"("logprob":0.0,"entropy":0.0,"self_certainty":0.0,"truncated":false,"tokens":[1,2,7]})");
+            R"("logprob":0.0,"entropy":0.0,"self_certainty":0.0,"gap":0.0,"truncated":false,"tokens":[1,2,7]})");
 }
 
 TEST(RunWriter, RefusesAFolderThatHoldsSomething) {
