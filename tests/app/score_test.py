@@ -170,12 +170,25 @@ class Score(WhetTest):
 
     def test_rewards_that_need_a_model_are_refused_by_name_with_what_to_do(self):
         path = self.dump([row("a", 1)])
-        listed = [line.split()[0] for line in whet("rewards").stdout.splitlines() if line[0] != " "]
-        for name in ("self-verification", "teacher-vote", "weighted-vote"):
-            if name not in listed:
-                continue
-            self.refused(["score", path, "--reward", name], f"{name} needs")
+        self.refused(["score", path, "--reward", "self-verification"], "self-verification needs a verifier", "whet train")
         self.refused(["score", path, "--reward", "no-such"], "no-such")
+
+    def test_named_columns_say_who_votes(self):
+        pairs = [row("a", 1, id=7), row("a", 2, id=7), row("b", 2, id=7), row("b", 2, id=7), row("b", 3, id=7)]
+        scored = self.scored(self.dump(pairs), "--reward", "co-reward", "--column", "pair=id")
+        # Of a the label is b's 2; b's is the tie of a, which the smaller answer wins.
+        self.assertEqual([(r["reward"], r["label"]) for r in scored], [(0, "2"), (1, "2"), (0, "1"), (0, "1"), (0, "1")])
+        self.refused(["score", self.dump([row("a", 1, id=7)]), "--reward", "co-reward", "--column", "pair=id"], "the pair '7'")
+        teacher = [row("a", 1, t=True), row("a", 2, t=False), row("a", 2, t=False), row("a", 1, t=False)]
+        scored = self.scored(self.dump(teacher), "--reward", "teacher-vote", "--column", "voter=t")
+        self.assertEqual([r["reward"] for r in scored], [1, 0, 0, 1])
+        # One policy is of one mind and weighs more than another with more votes.
+        policies = [row("a", 1, who="x"), row("a", 1, who="x"), *(row("a", answer, who="y") for answer in (2, 3, 4, 2, 5))]
+        scored = self.scored(self.dump(policies), "--reward", "weighted-vote", "--column", "policy=who")
+        self.assertEqual([r["reward"] for r in scored], [1, 1, 0, 0, 0, 0, 0])
+        for reward in ("co-reward", "teacher-vote", "weighted-vote"):
+            self.refused(["score", self.dump([row("a", 1)]), "--reward", reward], f"{reward} needs", "--column")
+        self.refused(["score", self.dump([row("a", 1)]), "--reward", "co-reward", "--column", "pair=id"], "no column id")
 
     def test_what_a_reward_needs_and_the_dump_lacks_is_named(self):
         path = self.dump([row("a", 1)])
