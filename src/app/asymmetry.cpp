@@ -242,7 +242,7 @@ void print_page(const AsymmetryOptions& options, const Measured& measured, const
 }
 
 int run(const AsymmetryOptions& options, bool json) {
-  const auto task = train::make_task(options.source);
+  const auto task = train::make_task(options.source, train::resolve_model(options.model));
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "asymmetry");
   const Measured measured = measure(options, *task, split);

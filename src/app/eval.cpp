@@ -65,8 +65,8 @@ std::string estimate_text(const analysis::Estimate& estimate) {
 
 int run(const EvalOptions& options, bool json) {
   const auto ks = pass_ks(options);
-  const auto task = train::make_task(options.source);
   const auto folder = train::resolve_model(options.model);
+  const auto task = train::make_task(options.source, folder);
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "eval");
   // Each problem once: repeated ones would make the intervals narrower than they are.

@@ -21,6 +21,7 @@ struct GenerateOptions {
   std::int64_t seed = 0;
   train::SamplingFields sampling;
   bool greedy = false;
+  bool chat = false;
   std::int64_t threads = 0;
 };
 
@@ -35,6 +36,7 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
+  visit(o.chat, "chat", "each --prompt is a user's message, written by the model's chat template", anything());
   visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
@@ -61,6 +63,7 @@ int run(const GenerateOptions& options, bool json) {
   if (options.prompt.empty() == options.task.empty()) base::user_error("generate", "want either --prompt or --task");
   const auto folder = train::resolve_model(options.model);
   const std::uint64_t stream = base::combine({static_cast<std::uint64_t>(options.seed), base::hash_text("generate")});
+  if (options.chat && !options.task.empty()) base::user_error("generate", "--chat with --task, want it with --prompt");
   if (!options.task.empty()) {
     const auto task = train::make_task({.task = options.task});
     train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
@@ -96,9 +99,14 @@ int run(const GenerateOptions& options, bool json) {
                                                                           ? options.sampling.max_new_tokens
                                                                           : 64),
                                    .greedy = options.greedy};
+  const auto chat = options.chat ? train::chat_writer("all", folder) : std::nullopt;
+  const auto tokens_of = [&](const std::string& text) {
+    if (!chat) return train::prompt_tokens(model.tokenizer, text);
+    return model.tokenizer.encode(chat->write(base::Json::array({{{"role", "user"}, {"content", text}}})));
+  };
   std::vector<engine::Prompt> prompts;
   for (const std::string& text : texts) {
-    prompts.push_back({model.tokenizer.encode(text), base::hash_text(text), static_cast<int>(options.samples)});
+    prompts.push_back({tokens_of(text), base::hash_text(text), static_cast<int>(options.samples)});
   }
   const auto groups = model.model->rollout({prompts, sampling, stream});
   train::require_finite(groups);

@@ -184,7 +184,7 @@ Json fates_json(const std::vector<ProblemCounts>& start, const std::vector<Probl
 }
 
 int forecast(const Source& options) {
-  const auto task = train::make_task(options.problems);
+  const auto task = train::make_task(options.problems, train::resolve_model(options.model));
   train::require_labels(*task, tasks::Split::kHeldOut, "theory");
   train::TextModel model = train::open_text_model(train::resolve_model(options.model), static_cast<int>(options.threads));
   const auto counts = ask(model, *task, train::held_out_problems(*task, options.count), options.samples, options.sampling,
@@ -234,7 +234,7 @@ int compare(const CompareOptions& options) {
   const store::Run run = store::load_run(options.run);
   train::TrainOptions trained;
   base::fields_from_json(trained, run.config, (run.folder / store::kConfigFile).string());
-  const auto task = train::make_task(trained.source);
+  const auto task = train::make_task(trained.source, train::resolve_model(trained.model));
   train::require_labels(*task, tasks::Split::kHeldOut, "theory");
   if (run.checkpoints.empty()) base::user_error("theory", "{} has no checkpoint yet, want at least one", options.run);
   const auto problems = train::held_out_problems(*task, trained.eval_problems);

@@ -39,11 +39,12 @@ class FileTask : public Task {
   explicit FileTask(const TaskSource& source) {
     if (source.rules_only) return;
     if (source.files.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
-    for (Problem& problem : read_all(source.files)) {
+    for (Problem& problem : read_all(source.files, source.chat)) {
       const bool is_held_out = source.held_out_files.empty() && split_of(problem.prompt) == Split::kHeldOut;
       (is_held_out ? held_out_ : train_).push_back(std::move(problem));
     }
-    for (Problem& problem : read_all(source.held_out_files)) held_out_.push_back(std::move(problem));
+    for (Problem& problem : read_all(source.held_out_files, source.chat)) held_out_.push_back(std::move(problem));
+    if (source.chat) template_name_ = source.chat->name;
     remove_shared();
     make_ids_unique();
     const std::string files = fmt::format("{}", fmt::join(source.files, ", "));
@@ -147,6 +148,11 @@ class FileTask : public Task {
     if (removed_rephrasings_ > 0) {
       lines.push_back(fmt::format("{} rephrasings are prompts that are held out: not used", removed_rephrasings_));
     }
+    std::size_t chats = 0;
+    for (const auto* problems : {&train_, &held_out_}) {
+      for (const Problem& problem : *problems) chats += problem.as_chat.contains(problem.prompt) ? 1 : 0;
+    }
+    if (chats > 0) lines.push_back(fmt::format("{} prompts are written by the chat template {}", chats, template_name_));
     std::size_t unlabelled = 0;
     for (const Problem& problem : held_out_) unlabelled += problem.answer ? 0 : 1;
     if (unlabelled > 0) {
@@ -159,10 +165,10 @@ class FileTask : public Task {
  private:
   const std::vector<Problem>& side(Split split) const { return split == Split::kTrain ? train_ : held_out_; }
 
-  static std::vector<Problem> read_all(const std::vector<std::string>& files) {
+  static std::vector<Problem> read_all(const std::vector<std::string>& files, const std::optional<ChatWriter>& chat) {
     std::vector<Problem> problems;
     for (const std::string& file : files) {
-      for (Problem& problem : read_problems(file)) problems.push_back(std::move(problem));
+      for (Problem& problem : read_problems(file, chat)) problems.push_back(std::move(problem));
     }
     return problems;
   }
@@ -194,6 +200,7 @@ class FileTask : public Task {
 
   std::vector<Problem> train_, held_out_;
   std::size_t removed_ = 0, removed_rephrasings_ = 0;
+  std::string template_name_;
 };
 
 const base::Registrar kRegistered(

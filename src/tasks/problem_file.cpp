@@ -50,6 +50,18 @@ std::string read_prompt(const Json& value, const std::string& where) {
   return prompt;
 }
 
+/// What the model is given in place of a prompt, if a template writes it.
+void write_chat(const Json& value, const std::string& prompt, const std::optional<ChatWriter>& chat, const std::string& where,
+                Problem& problem) {
+  if (!chat || !(value.is_array() || chat->writes_plain_prompts)) return;
+  const Json messages = value.is_array() ? value : Json::array({{{"role", "user"}, {"content", value}}});
+  try {
+    problem.as_chat.emplace(prompt, chat->write(messages));
+  } catch (const base::UserError& error) {
+    base::user_error(kPlace, "{}: {}", where, error.what());
+  }
+}
+
 std::string read_answer(const Json& value, const std::string& where) {
   const auto text = text_or_number(value);
   if (!text) base::user_error(kPlace, "{}: the answer is {}, want text or a number", where, value.type_name());
@@ -68,7 +80,8 @@ std::string read_name(const Json* own, const Json* verl, const char* what, std::
   return *text;
 }
 
-Problem read_problem(const Json& row, const std::string& where, const std::string& file_name, std::size_t number) {
+Problem read_problem(const Json& row, const std::string& where, const std::string& file_name, std::size_t number,
+                     const std::optional<ChatWriter>& chat) {
   if (!row.is_object()) base::user_error(kPlace, "{}: {}, want an object with a 'prompt'", where, row.type_name());
   const Json* prompt = field(row, "prompt");
   if (!prompt) base::user_error(kPlace, "{}: no 'prompt', want one", where);
@@ -77,6 +90,7 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
 
   Problem problem;
   problem.prompt = read_prompt(*prompt, where);
+  write_chat(*prompt, problem.prompt, chat, where, problem);
   const Json* answer = field(row, "answer");
   if (!answer && reward_model) answer = field(*reward_model, "ground_truth");
   if (answer) problem.answer = read_answer(*answer, where);
@@ -86,7 +100,10 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
   if (const Json* rephrased = field(row, "rephrased")) {
     if (!rephrased->is_array())
       base::user_error(kPlace, "{}: 'rephrased' is {}, want a list of texts", where, rephrased->type_name());
-    for (const Json& other : *rephrased) problem.rephrased.push_back(read_prompt(other, where));
+    for (const Json& other : *rephrased) {
+      problem.rephrased.push_back(read_prompt(other, where));
+      write_chat(other, problem.rephrased.back(), chat, where, problem);
+    }
   }
   return problem;
 }
@@ -101,7 +118,7 @@ std::optional<std::string> label_in(std::string_view written) {
   return label;
 }
 
-std::vector<Problem> read_problems(const std::filesystem::path& path) {
+std::vector<Problem> read_problems(const std::filesystem::path& path, const std::optional<ChatWriter>& chat) {
   const std::string name = path.string();
   const std::string file_name = path.filename().string();
   const std::string content = base::read_file(path);
@@ -111,12 +128,12 @@ std::vector<Problem> read_problems(const std::filesystem::path& path) {
     const Json rows = base::parse_json(content, name);
     for (const Json& row : rows) {
       const std::size_t number = problems.size() + 1;
-      problems.push_back(read_problem(row, fmt::format("{}: item {}", name, number), file_name, number));
+      problems.push_back(read_problem(row, fmt::format("{}: item {}", name, number), file_name, number, chat));
     }
   } else {
     std::istringstream lines(content);
     base::for_each_json_line(lines, name, [&](Json&& row, std::size_t line) {
-      problems.push_back(read_problem(row, fmt::format("{}: line {}", name, line), file_name, line));
+      problems.push_back(read_problem(row, fmt::format("{}: line {}", name, line), file_name, line, chat));
     });
   }
   if (problems.empty()) base::user_error(kPlace, "{}: no problems in it, want at least one", name);

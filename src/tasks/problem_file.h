@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <vector>
 
 #include "tasks/task.h"
@@ -10,7 +11,8 @@ namespace whet::tasks {
 
 /// Reads the problems of one file. A row is an object with
 ///
-///   prompt     text, or a chat: a list of {role, content}, whose contents are joined by blank lines; required
+///   prompt     text, or a chat: a list of {role, content}; required. A chat's contents joined by blank lines are the prompt;
+///              with `chat`, the model is given what it writes instead (Problem::as_chat)
 ///   answer     text or number (optional); verl: reward_model.ground_truth. Its canonical form is kept; a worked
 ///   solution that
 ///              ends in \boxed{...} or #### x gives that answer
@@ -20,7 +22,7 @@ namespace whet::tasks {
 ///
 /// Other fields are ignored. UserError naming the file, and the line (or the position in an array), for a row that is
 /// malformed, has no prompt, or has a field of the wrong type; and for a file without rows.
-std::vector<Problem> read_problems(const std::filesystem::path& path);
+std::vector<Problem> read_problems(const std::filesystem::path& path, const std::optional<ChatWriter>& chat = {});
 
 /// The canonical form of an answer as files write it; a worked solution gives the answer that it ends in. nullopt when
 /// nothing is left.

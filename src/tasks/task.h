@@ -6,12 +6,14 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "base/json.h"
 #include "base/random.h"
 #include "base/registry.h"
 
@@ -25,6 +27,9 @@ struct Problem {
   std::optional<std::string>
       answer;  ///< the label, in the task's canonical form; training reads it only for `ground-truth`
   std::vector<std::string> rephrased;  ///< prompts that ask the same in other words (may be empty); none is held out
+  /// Prompts and rephrasings that the file has as chats, as a model's chat template writes them: what the model is given
+  /// in their place. Empty without a template.
+  std::map<std::string, std::string> as_chat;
 };
 
 /// Training and held-out problems are disjoint by construction: the hash of a prompt decides to which side it belongs.
@@ -136,11 +141,20 @@ class Task {
   virtual std::vector<std::string> notes() const { return {}; }
 };
 
+/// How prompts that are chats become text.
+struct ChatWriter {
+  std::string name;  ///< of the template, for people
+  /// A list of {role, content} as text. UserError naming the template for a chat that it refuses.
+  std::function<std::string(const base::Json& messages)> write;
+  bool writes_plain_prompts = false;  ///< plain prompts too, as one message of a user
+};
+
 /// How a task is made. `files` are the problem files given on the command line (empty for generators).
 struct TaskSource {
   std::vector<std::string> files;           ///< --problems
   std::vector<std::string> held_out_files;  ///< --held-out-problems; empty: split `files` by split_of
   bool rules_only = false;  ///< no problems are wanted, only how answers are found and compared
+  std::optional<ChatWriter> chat = {};      ///< none: a chat's contents, joined by blank lines
 };
 
 struct TaskEntry {

@@ -41,13 +41,26 @@ void require_finite(const std::vector<std::vector<engine::Rollout>>& groups) {
   }
 }
 
+std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text) {
+  std::vector<engine::TokenId> ids = tokenizer.encode(text);
+  const std::vector<engine::TokenId>& prefix = tokenizer.prefix();
+  const bool has_prefix = ids.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), ids.begin());
+  if (!has_prefix) ids.insert(ids.begin(), prefix.begin(), prefix.end());
+  return ids;
+}
+
+std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, const tasks::Problem& problem) {
+  const auto chat = problem.as_chat.find(problem.prompt);
+  return chat == problem.as_chat.end() ? prompt_tokens(tokenizer, problem.prompt) : tokenizer.encode(chat->second);
+}
+
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,
                                  const engine::SamplingOptions& sampling, std::uint64_t stream) {
   std::vector<engine::Prompt> prompts;
   prompts.reserve(problems.size());
   for (const tasks::Problem& problem : problems) {
-    prompts.push_back({tokenizer.encode(problem.prompt), draw_key(problem), samples});
+    prompts.push_back({prompt_tokens(tokenizer, problem), draw_key(problem), samples});
   }
   auto rollouts = model.rollout({prompts, sampling, stream});
   require_finite(rollouts);

@@ -49,6 +49,14 @@ struct Group {
 /// RunError when a sampled token's statistics are not finite: the weights are broken, and what they write means nothing.
 void require_finite(const std::vector<std::vector<engine::Rollout>>& groups);
 
+/// The ids of a text that a model is to continue: with what its tokenizer puts before every text (the token that begins a
+/// sequence, for models that were trained with one), unless it stands there already. What a tokenizer would put behind a
+/// text is left out: the text goes on.
+std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text);
+
+/// The same for a problem. A prompt that a chat template wrote has all its tokens already.
+std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, const tasks::Problem& problem);
+
 /// Samples `samples` responses to each problem. `stream` keys the draws (seed, purpose, step).
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,

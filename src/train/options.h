@@ -19,6 +19,7 @@ struct ProblemOptions {
   std::string task = "sort";
   std::vector<std::string> problems;
   std::vector<std::string> held_out_problems;
+  std::string chat_template = "model";
 };
 
 template <class Visitor>
@@ -30,6 +31,10 @@ void visit_fields(ProblemOptions& o, Visitor&& visit) {
         anything());
   visit(o.held_out_problems, "held-out-problems",
         "files of problems to measure on; without, one problem in ten of --problems is held out", anything());
+  visit(o.chat_template, "chat-template",
+        "how prompts that are lists of messages become text: model (its own template, if it has one), none (contents joined "
+        "by blank lines), all (the model's, and plain prompts of --problems are one user's message), or a FILE of Jinja",
+        anything());
 }
 
 /// How responses are sampled.

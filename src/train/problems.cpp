@@ -5,6 +5,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "tokenizer/chat_template.h"
+#include "train/groups.h"
 
 namespace whet::train {
 namespace {
@@ -13,13 +15,36 @@ constexpr std::uint64_t kHeldOutSeed = 20260308;
 
 }  // namespace
 
-std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options) {
+std::optional<tasks::ChatWriter> chat_writer(const std::string& option, const std::filesystem::path& model) {
+  if (option == "none") return std::nullopt;
+  const bool is_models = option == "model" || option == "all";
+  std::optional<tokenizer::ChatTemplate> chat;
+  if (is_models) {
+    chat = tokenizer::ChatTemplate::load(model);
+  } else {
+    chat = tokenizer::ChatTemplate::from_file(option, model);
+  }
+  if (!chat && option == "all")
+    base::user_error("chat-template", "all, but {} has no chat template, want --chat-template FILE", model.string());
+  if (!chat) return std::nullopt;
+  const auto shared = std::make_shared<tokenizer::ChatTemplate>(std::move(*chat));
+  return tasks::ChatWriter{shared->name(), [shared](const base::Json& messages) { return shared->render(messages); },
+                           option == "all"};
+}
+
+std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std::filesystem::path& model) {
   const bool from_file = !options.problems.empty() || !options.held_out_problems.empty();
   const std::string name = from_file && options.task == ProblemOptions{}.task ? "file" : options.task;
   if (from_file && name != "file") {
     base::user_error("task", "--problems with task '{}', want --task file (or neither)", name);
   }
-  return tasks::tasks().find(name).make({options.problems, options.held_out_problems});
+  if (name != "file" && options.chat_template != ProblemOptions{}.chat_template && options.chat_template != "none") {
+    base::user_error("chat-template", "{} with task '{}', whose prompts are no chats, want --problems", options.chat_template,
+                     name);
+  }
+  tasks::TaskSource source{options.problems, options.held_out_problems};
+  if (name == "file" && !model.empty()) source.chat = chat_writer(options.chat_template, model);
+  return tasks::tasks().find(name).make(source);
 }
 
 void require_labels(const tasks::Task& task, tasks::Split split, std::string_view place) {
@@ -48,12 +73,15 @@ void require_usable(const tasks::Task& task, const TextModel& model, const Train
   const auto count = size ? std::min(*size, met) : static_cast<std::uint64_t>(options.prompts);
   for (std::uint64_t i = 0; i < count; ++i) {
     const tasks::Problem problem = task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), i);
-    std::vector<std::string> prompts{problem.prompt};
-    if (rephrased) prompts.insert(prompts.end(), problem.rephrased.begin(), problem.rephrased.end());
-    for (const std::string& prompt : prompts) {
+    std::vector<tasks::Problem> asked{problem};
+    for (const std::string& other : rephrased ? problem.rephrased : std::vector<std::string>()) {
+      asked.push_back(problem);
+      asked.back().prompt = other;
+    }
+    for (const tasks::Problem& one : asked) {
       std::int64_t length = 0;
       try {
-        length = static_cast<std::int64_t>(model.tokenizer.encode(prompt).size());
+        length = static_cast<std::int64_t>(prompt_tokens(model.tokenizer, one).size());
       } catch (const base::UserError& error) {
         base::user_error("problems", "{} for {}: {}", problem.id, model.folder.string(), error.what());
       }

@@ -1,7 +1,9 @@
 // Options to a task with its problems.
 #pragma once
 
+#include <filesystem>
 #include <memory>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -12,7 +14,12 @@
 
 namespace whet::train {
 
-std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options);
+/// `model`: the folder whose chat template writes prompts that are chats; "" for a task that no model will be asked.
+/// UserError for --chat-template all with a model that has none, or with problems that are not of files.
+std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std::filesystem::path& model = {});
+
+/// What writes chats, by --chat-template: nothing for none, and for a model without template.
+std::optional<tasks::ChatWriter> chat_writer(const std::string& option, const std::filesystem::path& model);
 
 /// UserError "[place] ..." naming the first problem of a split that has no answer. A generator's problems are alike, so
 /// that one is asked; those of files are asked one by one.

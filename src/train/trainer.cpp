@@ -91,7 +91,7 @@ Trainer::~Trainer() = default;
 void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
-  task_ = make_task(options_.source);
+  task_ = make_task(options_.source, options_.model);
   const auto threads = static_cast<int>(options_.threads);
   policy_.emplace(open_text_model(checkpoint.empty() ? std::filesystem::path(options_.model) : checkpoint, threads));
   base_ = checkpoint.empty() ? policy_->model->clone() : open_text_model(options_.model, threads).model;

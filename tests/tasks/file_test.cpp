@@ -99,6 +99,27 @@ TEST_F(FileTask, ReadsVerlRows) {
   EXPECT_EQ(problems[1].id, "verl.json:2");
 }
 
+TEST_F(FileTask, KeepsWhatAChatTemplateWritesBesideThePrompt) {
+  const std::string path = write("chat.jsonl",
+                                 "{\"prompt\": [{\"role\": \"user\", \"content\": \"2+2?\"}], \"rephrased\": "
+                                 "[[{\"role\": \"user\", \"content\": \"two and two?\"}]]}\n{\"prompt\": \"plain\"}\n");
+  ChatWriter writer{"test", [](const base::Json& messages) { return "<" + messages[0]["content"].get<std::string>() + ">"; }};
+  auto problems = read_problems(path, writer);
+  EXPECT_EQ(problems[0].prompt, "2+2?");
+  EXPECT_EQ(problems[0].as_chat, (std::map<std::string, std::string>{{"2+2?", "<2+2?>"}, {"two and two?", "<two and two?>"}}));
+  EXPECT_TRUE(problems[1].as_chat.empty());
+  EXPECT_TRUE(read_problems(path)[0].as_chat.empty());
+  writer.writes_plain_prompts = true;
+  EXPECT_EQ(read_problems(path, writer)[1].as_chat.at("plain"), "<plain>");
+  writer.write = [](const base::Json&) -> std::string { base::user_error("t.jinja", "line 3: no"); };
+  try {
+    read_problems(path, writer);
+    ADD_FAILURE() << "the template refuses the chat";
+  } catch (const base::UserError& error) {
+    EXPECT_NE(std::string(error.what()).find(path + ": line 1: [t.jinja] line 3: no"), std::string::npos) << error.what();
+  }
+}
+
 TEST_F(FileTask, ReadsOptionalFields) {
   const auto problems =
       read_problems(write("o.jsonl",

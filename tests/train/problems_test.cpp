@@ -8,6 +8,11 @@
 #include <fstream>
 #include <set>
 
+#include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
+#include "train/groups.h"
+
 namespace whet::train {
 namespace {
 
@@ -64,6 +69,74 @@ TEST_F(ProblemsFile, AFileHoldsOutEachOfItsProblemsOnceAndIsReadAgainWhereTraini
   EXPECT_EQ(two_passes.size(), 2 * trained);
   EXPECT_EQ(prompts(two_passes).size(), trained);
   for (const auto& problem : held_out) EXPECT_EQ(prompts(two_passes).count(problem.prompt), 0u) << problem.prompt;
+}
+
+class Prompts : public testing::Test {
+ protected:
+  void SetUp() override {
+    const auto* info = testing::UnitTest::GetInstance()->current_test_info();
+    folder_ = std::filesystem::temp_directory_path() / fmt::format("whet_prompts_{}_{}", info->name(), ::getpid());
+    std::filesystem::create_directories(folder_);
+    write("tokenizer_config.json", R"({"chat_template": "{{ messages[-1].role }}: {{ messages[-1].content }}"})");
+    std::string rows;
+    for (int i = 0; i < 40; ++i) {
+      rows += fmt::format("{{\"prompt\": [{{\"role\": \"user\", \"content\": \"{}+1=\"}}], \"answer\": {}}}\n", i, i + 1);
+    }
+    write("chats.jsonl", rows);
+    write("plain.jsonl", "{\"prompt\": \"1+1=\"}\n{\"prompt\": \"2+1=\"}\n");
+  }
+  void TearDown() override { std::filesystem::remove_all(folder_); }
+
+  std::string write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::trunc) << text;
+    return (folder_ / name).string();
+  }
+
+  tasks::Problem first(const std::string& option, const std::string& file = "chats.jsonl") {
+    const std::string path = (folder_ / file).string();
+    const auto task = make_task({.problems = {path}, .held_out_problems = {write("held.jsonl", "{\"prompt\": \"9+9=\"}\n")},
+                                 .chat_template = option}, folder_);
+    return take_problems(*task, tasks::Split::kTrain, 0, 1)[0];
+  }
+
+  std::filesystem::path folder_;
+};
+
+TEST_F(Prompts, ChatsAreWrittenByTheTemplateThatIsAskedFor) {
+  const tasks::Problem problem = first("model");
+  EXPECT_EQ(problem.as_chat.at(problem.prompt), "user: " + problem.prompt);
+  EXPECT_TRUE(first("none").as_chat.empty());
+  EXPECT_EQ(first(write("own.jinja", "{{ messages | length }}")).as_chat.begin()->second, "1");
+  EXPECT_TRUE(first("model", "plain.jsonl").as_chat.empty());
+  const tasks::Problem plain = first("all", "plain.jsonl");
+  EXPECT_EQ(plain.as_chat.at(plain.prompt), "user: " + plain.prompt);
+  EXPECT_THROW(make_task({.task = "sort", .chat_template = "all"}, folder_), base::UserError);
+  EXPECT_THROW(first((folder_ / "absent.jinja").string()), base::UserError);
+  write("tokenizer_config.json", "{}");
+  EXPECT_TRUE(first("model").as_chat.empty());
+  EXPECT_THROW(first("all"), base::UserError);
+}
+
+TEST_F(Prompts, BeginWithTheTokenThatTheTokenizerPutsBeforeEveryText) {
+  base::Json content = base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/bpe_gpt2/tokenizer.json");
+  content["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {{{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+                  {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}}},
+      {"pair", base::Json::array()},
+      {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {0}}, {"tokens", {"<|endoftext|>"}}}}}}};
+  write("tokenizer.json", content.dump());
+  const auto tokenizer = tokenizer::Tokenizer::load(folder_);
+  const std::vector<engine::TokenId> plain = tokenizer.encode("1+1=");
+  std::vector<engine::TokenId> begun = plain;
+  begun.insert(begun.begin(), 0);
+  EXPECT_EQ(prompt_tokens(tokenizer, "1+1="), begun) << "nothing behind it: the text goes on";
+  EXPECT_EQ(prompt_tokens(tokenizer, "<|endoftext|>1+1="), begun) << "not twice";
+  EXPECT_EQ(prompt_tokens(tokenizer, tasks::Problem{.prompt = "1+1="}), begun);
+  EXPECT_EQ(prompt_tokens(tokenizer, tasks::Problem{.prompt = "a", .as_chat = {{"a", "1+1="}}}), plain);
+  std::vector<engine::TokenId> around = begun;
+  around.push_back(0);
+  EXPECT_EQ(tokenizer.encode("1+1=", /*add_special=*/true), around);
 }
 
 TEST_F(ProblemsFile, StepsTakeUpWhereTheLastOneEnded) {
