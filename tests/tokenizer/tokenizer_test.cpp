@@ -108,6 +108,43 @@ TEST_F(TokenizerTest, GivesTheIdsOfHuggingFaceTokenizers) {
   }
 }
 
+TEST_F(TokenizerTest, DoesEachPartAsHuggingFaceTokenizersDoes) {
+  const json golden_cases = json::parse(base::read_file(golden("tokenizer_parts.json")));
+  const std::vector<std::string> texts = golden_cases["texts"];
+  ASSERT_GT(golden_cases["cases"].size(), 40u);
+  for (const json& one : golden_cases["cases"]) {
+    const std::string patch = one["patch"].dump();
+    const Tokenizer tokenizer = load_patched(one["tokenizer"], one["patch"]);
+    ASSERT_EQ(one["ids"].size(), texts.size());
+    for (std::size_t i = 0; i < texts.size(); ++i) {
+      const std::vector<TokenId> ids = tokenizer.encode(texts[i]);
+      EXPECT_EQ(ids, one["ids"][i].get<std::vector<TokenId>>()) << patch << "\n" << json(texts[i]).dump();
+      const std::string back = one["decoded"].value(std::to_string(i), texts[i]);
+      // Bytes that are no text stay here, and are U+FFFD there.
+      if (back.find("\uFFFD") == std::string::npos) {
+        EXPECT_EQ(tokenizer.decode(ids), back) << patch << "\n" << json(texts[i]).dump();
+      }
+      std::vector<TokenId> around = one["around"];
+      if (!around.empty()) around.insert(around.begin() + 1, ids.begin(), ids.end());
+      EXPECT_EQ(tokenizer.encode(texts[i], /*add_special=*/true), around.empty() ? ids : around) << patch;
+    }
+  }
+}
+
+TEST_F(TokenizerTest, ReplacesWhatIsNotUtf8WhereTheVocabularyIsNotOneOfBytes) {
+  const Tokenizer tokenizer = Tokenizer::load(golden("bpe_bytes"));
+  const std::string replacement = "\uFFFD";
+  for (const auto& [broken, mended] : std::vector<std::pair<std::string, std::string>>{
+           {"a\xFF", "a" + replacement},
+           {"\xE4\xB8", replacement},
+           {"\xE4\xB8z", replacement + "z"},
+           {"\xED\xA0\x80", replacement + replacement + replacement},
+           {"\xF0\x9F\x91 \xC0\x80", replacement + " " + replacement + replacement},
+           {"\xF4\x90\x80\x80", replacement + replacement + replacement + replacement}}) {
+    EXPECT_EQ(tokenizer.encode(broken), tokenizer.encode(mended)) << mended;
+  }
+}
+
 TEST_F(TokenizerTest, DecodesAnyBytesThatItEncoded) {
   const Tokenizer tokenizer = Tokenizer::load(golden("bpe_gpt2"));
   // Its <mask> swallows the spaces before it, and none of the pieces spell it.
