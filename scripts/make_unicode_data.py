@@ -1,4 +1,4 @@
-"""Writes src/tokenizer/unicode_data.cpp: what Hugging Face tokenizers takes each code point for, asked of the library itself.
+"""Writes src/tokenizer/unicode_{categories,scripts,canonical}.cpp: what Hugging Face tokenizers takes each code point for, asked of the library itself.
 
     pip install tokenizers==0.23.3
     python scripts/make_unicode_data.py
@@ -14,7 +14,7 @@ import unicodedata
 import tokenizers
 from tokenizers import Regex, normalizers, pre_tokenizers
 
-OUTPUT = pathlib.Path(__file__).parents[1] / "src/tokenizer/unicode_data.cpp"
+OUTPUT = pathlib.Path(__file__).parents[1] / "src/tokenizer"
 
 # In the order of enum Category.
 CATEGORIES = "Cn Lu Ll Lt Lm Lo Mn Mc Me Nd Nl No Pc Pd Ps Pe Pi Pf Po Sm Sc Sk So Zs Zl Zp Cc Cf Co".split()
@@ -127,6 +127,17 @@ def runs(value_of):
     return result
 
 
+def write(name, parts):
+    head = f"""// Made by scripts/make_unicode_data.py from tokenizers {tokenizers.__version__}; not to be edited.
+#include "tokenizer/unicode_data.h"
+
+#include <iterator>
+
+namespace whet::tokenizer::unicode_data {{
+"""
+    (OUTPUT / name).write_text("\n".join([head, *parts, "}  // namespace whet::tokenizer::unicode_data\n"]))
+
+
 def main():
     category = {c: i for i, name in enumerate(CATEGORIES) for c in members(f"\\p{{{name}}}")}
     assert len(category) == len(ALL)
@@ -150,13 +161,7 @@ def main():
     for c in range(ord("a"), ord("z") + 1):
         assert chr(c) in "ks" or members(f"(?i:{chr(c)})") == {c, c - 32}
     marks = combining_classes()
-    parts = [f"""// Made by scripts/make_unicode_data.py from tokenizers {tokenizers.__version__}; not to be edited.
-#include "tokenizer/unicode_data.h"
-
-#include <iterator>
-
-namespace whet::tokenizer::unicode_data {{
-"""]
+    parts = []
     parts.append(array("kCategoryRuns", [c << 5 | v for c, v in runs(lambda c: category[c])],
                        "Code point << 5 | category, wherever the category changes."))
     parts.append(array("kOtherAlphabetic", ranges(alphabetic - of("L Nl")), "Alphabetic, but neither L nor Nl."))
@@ -164,16 +169,19 @@ namespace whet::tokenizer::unicode_data {{
     parts.append(array("kPunctuation", ranges(cut_after_a(pre_tokenizers.Punctuation("isolated"))), "Punctuation to Punctuation."))
     parts.append(array("kOtherWord", ranges(rust_word - word), "Of a word to Whitespace and added tokens, but not \\w."))
     parts.append(array("kNotWord", ranges(word - rust_word), "\\w, but not of a word to Whitespace and added tokens."))
+    write("unicode_categories.cpp", parts)
+    parts = []
     for script in SCRIPTS:
         parts.append(array(f"k{script}", ranges(members(f"\\p{{{script}}}")), f"The script {script}.", counted=False))
     names = "".join(f'    {{"{s}", k{s}, std::size(k{s})}},\n' for s in SCRIPTS)
     parts.append(f"const Script kScripts[] = {{\n{names}}};\nconst std::size_t kScriptsCount = std::size(kScripts);\n")
+    write("unicode_scripts.cpp", parts)
+    parts = []
     parts.append(array("kCombiningRuns", [c << 8 | v for c, v in runs(lambda c: marks.get(c, 0))],
                        "Code point << 8 | canonical combining class, wherever the class changes."))
     parts.append(array("kDecompositions", [v for c, a, b, again in decompositions() for v in (c << 1 | again, a, b)],
                        "Code point << 1 | whether the two compose to it, first, second or 0."))
-    parts.append("}  // namespace whet::tokenizer::unicode_data\n")
-    OUTPUT.write_text("\n".join(parts))
+    write("unicode_canonical.cpp", parts)
 
 
 if __name__ == "__main__":
