@@ -75,7 +75,8 @@ std::unique_ptr<Gatherer> make_checks(const EvidenceContext& context) {
       if (task->check(task->problem(tasks::Split::kTrain, 0, 0), "")) able.push_back(name);
     }
     base::user_error("program", "task '{}' has no checker for problem {}, want one of the tasks: {}",
-                     context.options.source.task, problem.id, fmt::join(able, ", "));
+                     context.options.source.problems.empty() ? context.options.source.task : "file", problem.id,
+                     fmt::join(able, ", "));
   }
   return std::make_unique<Checks>(context.task);
 }
