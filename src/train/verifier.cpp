@@ -117,8 +117,10 @@ void Verifier::require_usable(const tokenizer::Tokenizer& tokenizer, const engin
     try {
       length += static_cast<std::int64_t>(tokenizer.encode(own).size());
     } catch (const base::UserError& error) {
+      std::string shown(own.substr(0, 40));
+      std::replace(shown.begin(), shown.end(), '\n', ' ');
       base::user_error("verifier", "the model cannot be asked '{}': {}; want a model that reads such text, or a "
-                       "--verifier-template that this one can read", own.substr(0, 40), error.what());
+                       "--verifier-template that this one can read", shown, error.what());
     }
   };
   template_.visit(on_text, [](std::string_view) {});

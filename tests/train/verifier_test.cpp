@@ -279,6 +279,7 @@ TEST_F(VerifierTest, TemplatesThatCannotWorkAreRefused) {
     FAIL() << "it has no letters";
   } catch (const base::UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--verifier-template"));
+    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos) << "one line, whatever the template has";
   }
   const Verifier spelt({.verifier_template = write("{problem}0{answer}1\n"), .verifier_max_new_tokens = 30}, *task);
   spelt.require_usable(digits, positions(33));
