@@ -182,7 +182,7 @@ class Commands(WhetTest):
         options = {key: value for key, value in SHORT.items() if key != "task"}
         from_file = dict(problems=rows, max_new_tokens=12)
         needed = {"program": dict(task="sort"), "weighted-vote": dict(from_file, voters=self.model),
-                  "challenger": dict(task="sort", model="sort-ask")}
+                  "length": dict(from_file, length_min=3), "challenger": dict(task="sort", model="sort-ask")}
         for reward in [*self.rewards, "majority-vote + 0.5*format"]:
             with self.subTest(reward=reward):
                 run = self.folder / reward.replace(" ", "")
