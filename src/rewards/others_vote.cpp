@@ -24,7 +24,7 @@ const base::Registrar kCoReward(
     RewardEntry{.family = "ensemble",
                 .formula = "1 if the answer is the majority of rollouts on a rephrasing, else 0; and back",
                 .source = "Co-rewarding-I, arXiv 2508.00410",
-                .failure = "slower, the same way: errors that survive a rephrasing are paid",
+                .failure = "as majority-vote: errors that survive a rephrasing are paid",
                 .cost = {.extra_rollouts = "as many on the rephrasing, which are trained on too"},
                 .needs = {.answers = true, .votes = Votes::kRephrased},
                 .binary = true,

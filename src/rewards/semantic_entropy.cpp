@@ -38,7 +38,7 @@ const base::Registrar kRegistered(
     RewardEntry{.family = "ensemble",
                 .formula = "votes for the answer's class / votes; 0 outside the entropy window",
                 .source = "EMPO, arXiv 2504.05812",
-                .failure = "as majority-vote, more slowly: minorities are paid too",
+                .failure = "as majority-vote; minorities are paid too",
                 .cost = {.extra_rollouts = "votes - samples"},
                 .needs = {.answers = true, .votes = Votes::kOwn},
                 .form = UnifiedForm{.anchor = Anchor::kSampledAnswer,

@@ -37,7 +37,7 @@ RewardEntry self_certainty() {
   RewardEntry result = entry("self-certainty", kSelfCertainty, 1);
   result.formula = "mean_t KL(U || pi_t)";
   result.source = "RLIF / Intuitor, arXiv 2505.19590";
-  result.failure = "drifts to confident wrong answers, long ones with many easy tokens";
+  result.failure = "drifts to confident wrong answers, in the end one for all";
   result.form = UnifiedForm{.anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens,
                             .transform = Transform::kLessLogV};
   return result;
@@ -47,7 +47,7 @@ RewardEntry token_entropy() {
   RewardEntry result = entry("token-entropy", kEntropy, -1);
   result.formula = "-mean_t H(pi_t)";
   result.source = "RENT, arXiv 2505.22660; EM-RL-token, arXiv 2505.15134";
-  result.failure = "repeats itself: a loop has no entropy";
+  result.failure = "repeats itself, or says next to nothing: neither has entropy";
   result.form = UnifiedForm{.anchor = Anchor::kPolicy, .sign = -1, .index_set = IndexSet::kTokens};
   return result;
 }
