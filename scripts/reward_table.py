@@ -32,6 +32,8 @@ RUNS = {
     "co-reward": SORT,
     "teacher-vote": SORT,
     "weighted-vote": [*SORT, "--voters", "sort-medium", "sort-weak"],
+    # A model of its own: it has learned to write problems when it is asked with a question mark.
+    "challenger": ["--model", "sort-ask", "--task", "sort", "--learning-rate", "3.5e-4"],
     "ground-truth": SORT,
     "program": SORT,
     "format": SORT,
