@@ -181,8 +181,9 @@ class Commands(WhetTest):
         rows = self.write("rows.jsonl", as_lines(sorting_rows(60)))
         options = {key: value for key, value in SHORT.items() if key != "task"}
         from_file = dict(problems=rows, max_new_tokens=12)
-        needed = {"program": dict(task="sort"), "weighted-vote": dict(from_file, voters=self.model),
-                  "length": dict(from_file, length_min=3), "challenger": dict(task="sort", model="sort-ask")}
+        needed = {"program": dict(task="sort"), "self-verification": dict(task="sort"),
+                  "weighted-vote": dict(from_file, voters=self.model), "length": dict(from_file, length_min=3),
+                  "challenger": dict(task="sort", model="sort-ask")}
         for reward in [*self.rewards, "majority-vote + 0.5*format"]:
             with self.subTest(reward=reward):
                 run = self.folder / reward.replace(" ", "")
