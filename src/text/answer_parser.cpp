@@ -9,7 +9,7 @@ namespace whet::text {
 namespace {
 
 /// What stands between formulas: names, equations, inequalities, ratios and unions.
-class Parser : public Grammar {
+class Parser final : public Grammar {
  public:
   explicit Parser(std::string_view answer) : Grammar(answer) {}
 

@@ -233,11 +233,11 @@ TEST(Split, HoldsOutOneInTen) {
 
 TEST(Mixture, SharesAreDrawnAsNamed) {
   constexpr int kCount = 100000;
-  const Mixture mixture{"x", .5, .2, .1, .15, 0, false};
+  const Mixture mixture{"x", .5, .2, .1, .1, 0, false, .05};
   base::Random random{8};
-  std::array<int, 5> counts{};
+  std::array<int, 6> counts{};
   for (int i = 0; i < kCount; ++i) ++counts[static_cast<std::size_t>(draw_kind(mixture, random))];
-  const std::array<double, 5> shares{.5, .2, .1, .15, .05};
+  const std::array<double, 6> shares{.5, .2, .1, .1, .05, .05};
   for (std::size_t kind = 0; kind < shares.size(); ++kind) {
     EXPECT_NEAR(counts[kind], kCount * shares[kind], 5 * std::sqrt(kCount * shares[kind] * (1 - shares[kind]))) << kind;
   }

@@ -45,7 +45,7 @@ class LoadTest : public testing::Test {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
 
-  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / "whet_load_test";
+  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / fmt::format("whet_load_test_{}", ::getpid());
   const std::string file_ = (folder_ / "model.safetensors").string();
   std::shared_ptr<Decoder> decoder_ = random_decoder(odd_config(), at::kFloat, 71);
   std::vector<NamedTensor> tensors_;
