@@ -1,4 +1,6 @@
 // Weights that do not fit the config, or that this engine cannot read, are refused in one line that names file and tensor.
+#include <unistd.h>
+
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/safetensors.h"
