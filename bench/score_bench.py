@@ -3,9 +3,9 @@
 
     python3 bench/score_bench.py [--rows 400000] [--whet build/whet]
 
-Each dump is made here, read once so that it is in memory, and scored three times; the best counts. Processor time is given
-beside wall time: on a busy machine only the former means something. Python's json alone, on the same file and core, reading
-and writing each row back, is the yardstick.
+Each dump is made here and scored three times; the best counts. Processor time is given beside wall time: on a busy
+machine only the former means something. Python's json alone, on the same file and core, reading each row and writing it
+back, is the yardstick.
 """
 import argparse
 import json
@@ -22,7 +22,7 @@ GROUP, PROBLEMS_A_STEP = 16, 64
 
 
 def answers(rng):
-    """A problem's right answer and what its rollouts say: mostly that, sometimes one of a few others, sometimes nothing."""
+    """A problem's right answer and what its rollouts say: mostly that, else one of a few others, or nothing."""
     right = rng.choice([rng.randint(1, 9999), f"\\frac{{{rng.randint(1, 9)}}}{{{rng.randint(2, 9)}}}"])
     wrong = [rng.randint(1, 9999) for _ in range(5)]
     said = [right if rng.random() < 0.6 else rng.choice(wrong) if rng.random() < 0.9 else None for _ in range(GROUP)]
@@ -30,7 +30,7 @@ def answers(rng):
 
 
 def rows_of(kind, count, rng):
-    filler = "We first note that the expression can be rewritten, and then we look at each of the two cases in turn. " * 40
+    filler = "We first note that the expression can be rewritten, and then look at each of the two cases. " * 50
     for problem in range(count // GROUP):
         step = 1 + problem // PROBLEMS_A_STEP
         right, said = answers(rng)
@@ -66,8 +66,10 @@ def main():
     parser.add_argument("--whet", default="build/whet")
     arguments = parser.parse_args()
     pin = ["taskset", "-c", str(min(os.sched_getaffinity(0)))]
-    python = "import sys, json\nfor line in open(sys.argv[1]): sys.stdout.write(json.dumps(json.loads(line)) + '\\n')"
-    print(f"{'dump':34}{'rows':>9}{'MB':>7}{'cpu s':>8}{'wall s':>8}{'rows/s':>10}{'MB/s':>7}   rows/s of Python's json alone")
+    python = ("import sys, json\n"
+              "for line in open(sys.argv[1]): sys.stdout.write(json.dumps(json.loads(line)) + '\\n')")
+    print(f"{'dump':34}{'rows':>9}{'MB':>7}{'cpu s':>8}{'wall s':>8}{'rows/s':>10}{'MB/s':>7}   "
+          "rows/s of Python's json alone")
     with tempfile.TemporaryDirectory() as folder:
         for kind, share, reward in (("short answers", 1, "majority-vote"), ("reasoning", 8, "majority-vote"),
                                     ("token lists", 16, "token-entropy")):
@@ -79,7 +81,8 @@ def main():
             size = path.stat().st_size / 1e6
             cpu, wall = best_of([arguments.whet, "score", str(path), "--reward", reward], pin)
             peer, _ = best_of([sys.executable, "-c", python, str(path)], pin)
-            print(f"{kind + ', ' + reward:34}{count:9}{size:7.0f}{cpu:8.2f}{wall:8.2f}{count / cpu:10.0f}{size / cpu:7.0f}   {count / peer:.0f}")
+            print(f"{kind + ', ' + reward:34}{count:9}{size:7.0f}{cpu:8.2f}{wall:8.2f}{count / cpu:10.0f}"
+                  f"{size / cpu:7.0f}   {count / peer:.0f}")
 
 
 if __name__ == "__main__":

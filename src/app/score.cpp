@@ -30,11 +30,13 @@ struct Arguments {
 std::vector<std::pair<store::Role, std::string>> named_columns(const std::vector<std::string>& given) {
   using store::Role;
   std::vector<std::pair<Role, std::string>> result;
-  const std::vector<Role> roles{Role::kInput, Role::kOutput, Role::kLabel, Role::kStep, Role::kTruncated, Role::kLength, Role::kMask,
-                                Role::kLogprob, Role::kEntropy, Role::kSelfCertainty, Role::kGap, Role::kPair, Role::kPolicy, Role::kVoter};
+  const std::vector<Role> roles{Role::kInput,  Role::kOutput, Role::kLabel,   Role::kStep,    Role::kTruncated,
+                                Role::kLength, Role::kMask,   Role::kLogprob, Role::kEntropy, Role::kSelfCertainty,
+                                Role::kGap,    Role::kPair,   Role::kPolicy,  Role::kVoter};
   for (const std::string& text : given) {
     const std::size_t at = text.find('=');
-    const auto role = std::find_if(roles.begin(), roles.end(), [&](Role one) { return store::role_name(one) == text.substr(0, at); });
+    const auto role =
+        std::find_if(roles.begin(), roles.end(), [&](Role one) { return store::role_name(one) == text.substr(0, at); });
     if (at == std::string::npos || at + 1 == text.size() || role == roles.end()) {
       std::vector<std::string_view> names;
       for (const Role one : roles) names.push_back(store::role_name(one));
@@ -83,8 +85,11 @@ class Steps {
     const bool begins = row.starts_dump || row.step != current_ || (!row.step && row.starts_file);
     current_ = row.step;
     if (begins && row.step && !seen_.insert(*row.step).second) {
-      base::user_error(kPlace, "{}: step {} begins again after another, want the rows of a step to stand together (sort them, or "
-                       "--whole holds all rows in memory)", reader.text(reader.place()), *row.step);
+      base::user_error(
+          kPlace,
+          "{}: step {} begins again after another, want the rows of a step to stand together (sort them, or "
+          "--whole holds all rows in memory)",
+          reader.text(reader.place()), *row.step);
     }
     return begins;
   }
@@ -137,7 +142,8 @@ base::Json summary_json(const Arguments& arguments, const StepScorer& scorer, co
                        {"unanswered", 1 - share(static_cast<double>(t.answered), t.rows)},
                        {"groups_without_answer", t.groups_without_answer},
                        {"labelled_groups", t.labelled_groups}};
-  object["label_accuracy"] = labelled(share(static_cast<double>(t.right_groups), t.labelled_groups), t.labelled_groups > 0);
+  object["label_accuracy"] =
+      labelled(share(static_cast<double>(t.right_groups), t.labelled_groups), t.labelled_groups > 0);
   object["true_reward"] = labelled(share(static_cast<double>(t.right_rows), t.labelled_rows), t.labelled_rows > 0);
   object["reward_accuracy"] =
       labelled(share(static_cast<double>(t.agreeing_rows), t.labelled_rows), scorer.binary() && t.labelled_rows > 0);
@@ -152,35 +158,46 @@ base::Json summary_json(const Arguments& arguments, const StepScorer& scorer, co
 std::vector<std::string> notes(const StepScorer& scorer, const store::DumpReader& reader) {
   const ScoreTotals& t = scorer.totals();
   std::vector<std::string> lines;
-  for (const std::string& place : reader.counts().cut) lines.push_back(fmt::format("{}: the last line is cut, left out", place));
+  for (const std::string& place : reader.counts().cut)
+    lines.push_back(fmt::format("{}: the last line is cut, left out", place));
   if (reader.counts().mended > 0) {
-    lines.push_back(fmt::format("{} NaN, a number too large, or bytes that are not UTF-8: read as null, text and U+FFFD, "
-                                "written back as they are", counted(reader.counts().mended, "row")));
+    lines.push_back(
+        fmt::format("{} NaN, a number too large, or bytes that are not UTF-8: read as null, text and U+FFFD, "
+                    "written back as they are",
+                    counted(reader.counts().mended, "row")));
   }
   if (t.groups_of_one == t.groups) {
     lines.push_back("every group has one rollout: agreement within a group says nothing");
   } else if (t.groups_of_one > 0) {
     lines.push_back(fmt::format("{} one rollout", counted(t.groups_of_one, "group")));
   }
-  if (t.groups_without_answer > 0) lines.push_back(fmt::format("{} no answer at all, and so no label", counted(t.groups_without_answer, "group")));
-  if (t.odd_labels > 0) lines.push_back(fmt::format("{} a label that is neither text nor number: not graded", counted(t.odd_labels, "row")));
-  if (t.mixed_labels > 0) lines.push_back(fmt::format("{} rows with different labels: the first one counts", counted(t.mixed_labels, "group")));
+  if (t.groups_without_answer > 0)
+    lines.push_back(fmt::format("{} no answer at all, and so no label", counted(t.groups_without_answer, "group")));
+  if (t.odd_labels > 0)
+    lines.push_back(
+        fmt::format("{} a label that is neither text nor number: not graded", counted(t.odd_labels, "row")));
+  if (t.mixed_labels > 0)
+    lines.push_back(
+        fmt::format("{} rows with different labels: the first one counts", counted(t.mixed_labels, "group")));
   return lines;
 }
 
 void print_summary(const Arguments& arguments, const StepScorer& scorer, const store::DumpReader& reader) {
   const ScoreTotals& t = scorer.totals();
-  const std::string size = t.smallest_group == t.largest_group ? fmt::format("{}", t.largest_group)
-                                                               : fmt::format("{} to {}", t.smallest_group, t.largest_group);
+  const std::string size = t.smallest_group == t.largest_group
+                               ? fmt::format("{}", t.largest_group)
+                               : fmt::format("{} to {}", t.smallest_group, t.largest_group);
   print_line(fmt::format("{} by {}: {} rows in {} groups of {}, steps {}, files {} ({})", arguments.options.reward,
                          arguments.options.task, t.rows, t.groups, size, t.steps, reader.counts().files,
                          store::format_name(reader.format())));
   std::string line = fmt::format("  reward {:.4f}, majority ratio {:.4f}, unanswered {:.4f}", share(t.reward, t.rows),
                                  share(t.majority_ratio, t.groups), 1 - share(static_cast<double>(t.answered), t.rows));
   if (t.labelled_groups > 0) {
-    line += fmt::format(", label accuracy {:.4f}, true reward {:.4f}", share(static_cast<double>(t.right_groups), t.labelled_groups),
+    line += fmt::format(", label accuracy {:.4f}, true reward {:.4f}",
+                        share(static_cast<double>(t.right_groups), t.labelled_groups),
                         share(static_cast<double>(t.right_rows), t.labelled_rows));
-    if (scorer.binary()) line += fmt::format(", reward accuracy {:.4f}", share(static_cast<double>(t.agreeing_rows), t.labelled_rows));
+    if (scorer.binary())
+      line += fmt::format(", reward accuracy {:.4f}", share(static_cast<double>(t.agreeing_rows), t.labelled_rows));
   }
   print_line(line);
   if (t.labelled_groups > 0 && t.labelled_groups < t.groups) {
@@ -243,14 +260,17 @@ const base::Registrar kRegistered(
               add_fields(app, arguments->options);
               app.add_option("--format", arguments->format, "what wrote the dump; default: told from its columns")
                   ->check(CLI::IsMember(store::format_names()));
-              app.add_option("--column", arguments->columns, "WHAT=NAME: the column for input, output, label, step, truncated, length, "
+              app.add_option("--column", arguments->columns,
+                             "WHAT=NAME: the column for input, output, label, step, truncated, length, "
                              "mask, logprob, entropy, self_certainty or gap, where the dump calls it otherwise; "
                              "pair, policy or voter: who votes for whom")
                   ->allow_extra_args(false);
-              auto* prefix = app.add_option("--prefix", arguments->prefix, "before the names of the added columns; areal: whet_");
+              auto* prefix =
+                  app.add_option("--prefix", arguments->prefix, "before the names of the added columns; areal: whet_");
               app.add_flag("--whole", arguments->whole, "hold all rows in memory, for dumps whose steps are mixed");
               app.add_option("--out", arguments->out, "a file for the rows; default: standard output");
-              app.add_flag("--json", arguments->json, "the summary as one JSON object on standard output; rows only to --out");
+              app.add_flag("--json", arguments->json,
+                           "the summary as one JSON object on standard output; rows only to --out");
               return [arguments, prefix] {
                 arguments->has_prefix = prefix->count() > 0;
                 return run(*arguments);

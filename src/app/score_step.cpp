@@ -33,18 +33,24 @@ std::optional<store::Role> stat_of(const rewards::RewardEntry& entry) {
 /// Refuses what this dump cannot have: what a model says, or votes of others in columns that were not named.
 void require_evidence(const std::string& name, const rewards::Needs& needs, const std::vector<store::Role>& named) {
   if (needs.verdicts) {
-    base::user_error(kPlace, "{} needs a verifier's verdicts, and score runs no model: want 'whet train --reward {}', or another "
-                     "reward", name, name);
+    base::user_error(
+        kPlace,
+        "{} needs a verifier's verdicts, and score runs no model: want 'whet train --reward {}', or another "
+        "reward",
+        name, name);
   }
   const auto require = [&](rewards::Votes votes, store::Role role, std::string_view what, std::string_view column) {
     if (needs.votes != votes || std::find(named.begin(), named.end(), role) != named.end()) return;
-    base::user_error(kPlace, "{} needs {}, and score runs no model: want --column {}=NAME, {}, or 'whet train --reward {}'", name, what,
-                     store::role_name(role), column, name);
+    base::user_error(kPlace,
+                     "{} needs {}, and score runs no model: want --column {}=NAME, {}, or 'whet train --reward {}'",
+                     name, what, store::role_name(role), column, name);
   };
   require(rewards::Votes::kRephrased, store::Role::kPair, "rollouts on a rephrasing of each problem",
           "the column that a problem and its rephrasing share");
-  require(rewards::Votes::kTeacher, store::Role::kVoter, "a teacher's rollouts", "the column that is true for the teacher's");
-  require(rewards::Votes::kPolicies, store::Role::kPolicy, "rollouts of several policies", "the column that names a row's policy");
+  require(rewards::Votes::kTeacher, store::Role::kVoter, "a teacher's rollouts",
+          "the column that is true for the teacher's");
+  require(rewards::Votes::kPolicies, store::Role::kPolicy, "rollouts of several policies",
+          "the column that names a row's policy");
 }
 
 std::size_t line_end(std::string_view line) { return line.rfind('}'); }
@@ -60,7 +66,8 @@ std::vector<std::string> StepScorer::added_columns(const ScoreOptions& options) 
   return names;
 }
 
-StepScorer::StepScorer(const ScoreOptions& options, const std::vector<store::Role>& named) : seed_(static_cast<std::uint64_t>(options.seed)) {
+StepScorer::StepScorer(const ScoreOptions& options, const std::vector<store::Role>& named)
+    : seed_(static_cast<std::uint64_t>(options.seed)) {
   for (const rewards::Term& term : rewards::parse_terms(options.reward)) {
     const rewards::RewardEntry& entry = rewards::rewards().find(term.name);
     require_evidence(term.name, entry.needs, named);
@@ -80,7 +87,8 @@ int StepScorer::group_of(const store::DumpRow& row) {
     const HeldGroup& group = groups_[static_cast<std::size_t>(last)];
     if (group.step == row.step && group.input == row.input) return last;
   }
-  const std::size_t hash = std::hash<std::string_view>{}(row.input) ^ base::mix(static_cast<std::uint64_t>(row.step.value_or(-1)));
+  const std::size_t hash =
+      std::hash<std::string_view>{}(row.input) ^ base::mix(static_cast<std::uint64_t>(row.step.value_or(-1)));
   const auto [begin, end] = group_index_.equal_range(hash);
   for (auto entry = begin; entry != end; ++entry) {
     const HeldGroup& group = groups_[static_cast<std::size_t>(entry->second)];
@@ -136,8 +144,8 @@ void StepScorer::hold_tokens(const store::DumpRow& row, const store::DumpReader&
                        fmt::join(store::column_names(role, reader.format()), ", "), store::role_name(role));
     }
     if (is_needed && !tokens.fault.empty()) {
-      base::user_error(kPlace, "{}: {} needs '{}' of each token, but column '{}' {}", reader.text(held.place), term->name,
-                       store::role_name(role), tokens.column, tokens.fault);
+      base::user_error(kPlace, "{}: {} needs '{}' of each token, but column '{}' {}", reader.text(held.place),
+                       term->name, store::role_name(role), tokens.column, tokens.fault);
     }
     if (is_needed && tokens.is_mean && !row.length) {
       base::user_error(kPlace, "{}: '{}' is a mean and nothing tells over how many tokens, want one of the columns {}",
@@ -159,7 +167,8 @@ void StepScorer::take_label(const store::DumpRow& row, const store::DumpReader& 
   totals_.odd_labels += row.has_odd_label ? 1 : 0;
   if (needs_label_ && !row.label) {
     if (row.has_odd_label) {
-      base::user_error(kPlace, "{}: the label is neither text nor a number, want one of these", reader.text(reader.place()));
+      base::user_error(kPlace, "{}: the label is neither text nor a number, want one of these",
+                       reader.text(reader.place()));
     }
     base::user_error(kPlace, "{}: no label, want a column {} (or --column label=NAME)", reader.text(reader.place()),
                      fmt::join(store::column_names(store::Role::kLabel, reader.format()), " or "));
@@ -185,8 +194,9 @@ void StepScorer::add(const store::DumpRow& row, const store::DumpReader& reader)
   held.policy = row.policy.empty() ? -1 : intern(std::string(row.policy));
   held.length = row.length;
   if (needs_length_ && !row.length) {
-    base::user_error(kPlace, "{}: nothing tells how long the response is, want one of the columns {} (or --column length=NAME)",
-                     reader.text(held.place), fmt::join(store::column_names(store::Role::kLength, reader.format()), ", "));
+    base::user_error(
+        kPlace, "{}: nothing tells how long the response is, want one of the columns {} (or --column length=NAME)",
+        reader.text(held.place), fmt::join(store::column_names(store::Role::kLength, reader.format()), ", "));
   }
   take_label(row, reader, group);
   held.answer = answer_of(row, group, index);
@@ -212,19 +222,22 @@ std::vector<std::vector<std::size_t>> StepScorer::voters(const Term& term, const
       ballots[0].insert(ballots[0].end(), other.rows.begin(), other.rows.end());
     }
     if (ballots[0].empty()) {
-      base::user_error(kPlace, "{}: no rows of the step have another input and the pair '{}', want the rollouts on a rephrasing", place(),
-                       held.pair);
+      base::user_error(
+          kPlace, "{}: no rows of the step have another input and the pair '{}', want the rollouts on a rephrasing",
+          place(), held.pair);
     }
   } else if (votes == rewards::Votes::kTeacher) {
     ballots.emplace_back();
     for (const std::size_t r : held.rows) {
       if (rows_[r].voter) ballots[0].push_back(r);
     }
-    if (ballots[0].empty()) base::user_error(kPlace, "{}: no row of the group is a voter's, want the teacher's rollouts", place());
+    if (ballots[0].empty())
+      base::user_error(kPlace, "{}: no row of the group is a voter's, want the teacher's rollouts", place());
   } else if (votes == rewards::Votes::kPolicies) {
     std::map<std::string_view, std::vector<std::size_t>> by_policy;
     for (const std::size_t r : held.rows) {
-      if (rows_[r].policy < 0) base::user_error(kPlace, "{}: no policy is named, want one for each row", reader_->text(rows_[r].place));
+      if (rows_[r].policy < 0)
+        base::user_error(kPlace, "{}: no policy is named, want one for each row", reader_->text(rows_[r].place));
       by_policy[answers_[static_cast<std::size_t>(rows_[r].policy)]].push_back(r);
     }
     for (auto& [name, rows] : by_policy) ballots.push_back(std::move(rows));
@@ -238,7 +251,8 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
   std::vector<std::optional<std::string>> distinct;
   const auto take = [&](std::size_t r) {
     const int answer = rows_[r].answer;
-    if (answer >= 0 && place_of.emplace(answer, distinct.size()).second) distinct.emplace_back(answers_[static_cast<std::size_t>(answer)]);
+    if (answer >= 0 && place_of.emplace(answer, distinct.size()).second)
+      distinct.emplace_back(answers_[static_cast<std::size_t>(answer)]);
   };
   std::for_each(held.rows.begin(), held.rows.end(), take);
   const std::size_t own = distinct.size();
@@ -299,7 +313,8 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
       for (const std::size_t r : ballot) samples.push_back(sample_of(r, with_logprob));
       group.ballots.push_back(rewards::ballot_of(samples, term.name));
     }
-    base::Random random{seed_, base::hash_text(kPlace), static_cast<std::uint64_t>(held.step.value_or(-1)), base::hash_text(held.input)};
+    base::Random random{seed_, base::hash_text(kPlace), static_cast<std::uint64_t>(held.step.value_or(-1)),
+                        base::hash_text(held.input)};
     const rewards::Scored scored = term.reward->score(group, random);
     for (std::size_t i = 0; i < reward.size(); ++i) reward[i] += term.weight * scored.reward[i];
     if (term.entry->needs.votes != rewards::Votes::kNone) label_class = scored.label_class;
@@ -308,7 +323,8 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
 
   const std::string* smallest = nullptr;
   for (std::size_t i = 0; i < distinct.size(); ++i) {
-    if (label_class >= 0 && classes[i] == label_class && (!smallest || *distinct[i] < *smallest)) smallest = &*distinct[i];
+    if (label_class >= 0 && classes[i] == label_class && (!smallest || *distinct[i] < *smallest))
+      smallest = &*distinct[i];
   }
   const std::string label = smallest ? base::to_json_line(*smallest) : "null";
   std::size_t largest = 0;
@@ -317,7 +333,8 @@ void StepScorer::score(HeldGroup& held, std::string_view prefix, std::vector<std
     const rewards::Sample& sample = group.samples[i];
     const std::string cls = sample.answer_class < 0 ? "null" : fmt::format("{}", sample.answer_class);
     std::string& columns = added[held.rows[i]];
-    columns = fmt::format(R"(, "{}reward": {}, "{}class": {}, "{}label": {})", prefix, reward[i], prefix, cls, prefix, label);
+    columns =
+        fmt::format(R"(, "{}reward": {}, "{}class": {}, "{}label": {})", prefix, reward[i], prefix, cls, prefix, label);
     if (!rescaled.empty()) columns += fmt::format(R"(, "{}rescaled": {})", prefix, rescaled[i]);
     totals_.reward += reward[i];
     totals_.answered += sample.answer_class >= 0 ? 1 : 0;

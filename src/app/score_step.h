@@ -26,7 +26,8 @@ struct ScoreOptions {
 template <class Visitor>
 void visit_fields(ScoreOptions& o, Visitor&& visit) {
   using namespace base;
-  visit(o.reward, "reward", "what a rollout is paid for ('whet rewards' lists them), or a weighted sum of raw values", anything());
+  visit(o.reward, "reward", "what a rollout is paid for ('whet rewards' lists them), or a weighted sum of raw values",
+        anything());
   visit(o.task, "task", "whose rules find and compare answers; file: mathematics in general", anything());
   visit_fields(o.rewards, visit);
   visit(o.seed, "seed", "fixes the coins of `random`", at_least(0));
@@ -36,14 +37,14 @@ void visit_fields(ScoreOptions& o, Visitor&& visit) {
 struct ScoreTotals {
   std::int64_t rows = 0, groups = 0, steps = 0;
   std::int64_t smallest_group = 0, largest_group = 0, groups_of_one = 0;
-  double reward = 0;                    ///< summed over rows
-  double majority_ratio = 0;            ///< summed over groups: largest class / n
-  std::int64_t answered = 0;            ///< rows
+  double reward = 0;          ///< summed over rows
+  double majority_ratio = 0;  ///< summed over groups: largest class / n
+  std::int64_t answered = 0;  ///< rows
   std::int64_t groups_without_answer = 0;
-  std::int64_t labelled_groups = 0, right_groups = 0;   ///< right: the majority answer is
+  std::int64_t labelled_groups = 0, right_groups = 0;                 ///< right: the majority answer is
   std::int64_t labelled_rows = 0, right_rows = 0, agreeing_rows = 0;  ///< agreeing: the reward is the true reward
-  std::int64_t odd_labels = 0;          ///< rows whose label is neither text nor number
-  std::int64_t mixed_labels = 0;        ///< groups whose rows have different labels
+  std::int64_t odd_labels = 0;                                        ///< rows whose label is neither text nor number
+  std::int64_t mixed_labels = 0;                                      ///< groups whose rows have different labels
 };
 
 class StepScorer {
@@ -61,8 +62,8 @@ class StepScorer {
   /// Takes a row of the step. UserError naming file and line when it lacks what the reward needs.
   void add(const store::DumpRow& row, const store::DumpReader& reader);
 
-  /// Scores the rows since the last call and appends their lines to `output`, in the order of their coming, each with the
-  /// added columns at its end. UserError and RunError as Reward::score, with file and line.
+  /// Scores the rows since the last call and appends their lines to `output`, in the order of their coming, each with
+  /// the added columns at its end. UserError and RunError as Reward::score, with file and line.
   void finish(std::string_view prefix, std::string* output);
 
   bool empty() const { return rows_.empty(); }

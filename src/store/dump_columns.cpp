@@ -43,33 +43,39 @@ std::vector<std::string_view> column_names(Role role, DumpFormat format) {
   switch (role) {
     case Role::kLogprob:
       // What the rollouts were sampled with before what the trainer computed again.
-      return {"logprob", "logprobs", "log_probs", "token_logprobs", "rollout_log_probs", "sampling_per_token_logps",
-              "generation_logprobs", "old_log_probs", "old_per_token_logps", "prev_logprobs"};
-    case Role::kEntropy:
-      return {"entropy", "entropies", "entropys", "token_entropy", "token_entropies"};
-    case Role::kSelfCertainty:
-      return {"self_certainty", "self_certainties", "token_self_certainty"};
-    case Role::kGap:
-      return {"gap", "gaps", "top2_gap", "token_gap"};
+      return {"logprob",
+              "logprobs",
+              "log_probs",
+              "token_logprobs",
+              "rollout_log_probs",
+              "sampling_per_token_logps",
+              "generation_logprobs",
+              "old_log_probs",
+              "old_per_token_logps",
+              "prev_logprobs"};
+    case Role::kEntropy: return {"entropy", "entropies", "entropys", "token_entropy", "token_entropies"};
+    case Role::kSelfCertainty: return {"self_certainty", "self_certainties", "token_self_certainty"};
+    case Role::kGap: return {"gap", "gaps", "top2_gap", "token_gap"};
     case Role::kInput:
-      return is_conversation ? std::vector<std::string_view>{} : std::vector<std::string_view>{has_prompt ? "prompt" : "input"};
+      return is_conversation ? std::vector<std::string_view>{}
+                             : std::vector<std::string_view>{has_prompt ? "prompt" : "input"};
     case Role::kOutput:
-      return is_conversation ? std::vector<std::string_view>{} : std::vector<std::string_view>{has_prompt ? "completion" : "output"};
-    case Role::kLabel:
-      return {"gts", "ground_truth"};
+      return is_conversation ? std::vector<std::string_view>{}
+                             : std::vector<std::string_view>{has_prompt ? "completion" : "output"};
+    case Role::kLabel: return {"gts", "ground_truth"};
     case Role::kStep:
-      return format == DumpFormat::kAreal ? std::vector<std::string_view>{"tail_version"} : std::vector<std::string_view>{"step"};
-    case Role::kTruncated:
-      return {"truncated"};
+      return format == DumpFormat::kAreal ? std::vector<std::string_view>{"tail_version"}
+                                          : std::vector<std::string_view>{"step"};
+    case Role::kTruncated: return {"truncated"};
     case Role::kLength:
       if (format == DumpFormat::kAreal) return {"completion_ids"};
       return {"tokens", "completion_ids", "response_ids", "output_ids", "response_length", "completion_length"};
-    case Role::kMask:
-      return {"token_loss_mask", "response_mask", "completion_mask"};
+    case Role::kMask: return {"token_loss_mask", "response_mask", "completion_mask"};
     case Role::kContent:
       return is_conversation ? std::vector<std::string_view>{"content"} : std::vector<std::string_view>{};
     case Role::kPromptLength:
-      return format == DumpFormat::kAreal ? std::vector<std::string_view>{"prompt_len"} : std::vector<std::string_view>{};
+      return format == DumpFormat::kAreal ? std::vector<std::string_view>{"prompt_len"}
+                                          : std::vector<std::string_view>{};
     case Role::kWholeLength:
       // Of prompt and response together.
       if (format == DumpFormat::kAreal) return {"seqlen"};
@@ -77,8 +83,7 @@ std::vector<std::string_view> column_names(Role role, DumpFormat format) {
     case Role::kPair:
     case Role::kPolicy:
     case Role::kVoter:
-    case Role::kCount:
-      break;
+    case Role::kCount: break;
   }
   return {};
 }

@@ -18,7 +18,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// Pandas reads one file or a folder of them, and chat columns as lists; 15 digits are all that it writes of a number.
 [[noreturn]] void refuse_parquet(const std::string& path) {
-  base::user_error(kPlace, "{} is Parquet, want JSON Lines: python3 -c \"import pandas,sys; pandas.read_parquet(sys.argv[1])"
+  base::user_error(kPlace,
+                   "{} is Parquet, want JSON Lines: python3 -c \"import pandas,sys; pandas.read_parquet(sys.argv[1])"
                    ".to_json(sys.stdout, orient='records', lines=True, double_precision=15)\" {} | whet score - ...",
                    path, path);
 }
@@ -41,7 +42,8 @@ std::vector<std::string> files_below(const fs::path& folder) {
   }
   if (error) base::user_error(kPlace, "cannot read {}: {}", folder.string(), error.message());
   if (any_nemo_rl) {
-    std::erase_if(files, [](const std::string& file) { return !begins(fs::path(file).filename().string(), kNemoRlPrefix); });
+    std::erase_if(files,
+                  [](const std::string& file) { return !begins(fs::path(file).filename().string(), kNemoRlPrefix); });
   }
   if (files.empty() && any_parquet) refuse_parquet(folder.string());
   if (files.empty()) base::user_error(kPlace, "no .jsonl file in {}, want a folder of rollout dumps", folder.string());
@@ -89,13 +91,15 @@ std::vector<std::string> dump_files(const std::string& path) {
 
 void check_is_json_lines(std::string_view head, const std::string& path) {
   if (begins(head, "PAR1")) refuse_parquet(path);
-  if (begins(head, "\x1F\x8B")) base::user_error(kPlace, "{} is compressed, want JSON Lines: zcat {} | whet score - ...", path, path);
+  if (begins(head, "\x1F\x8B"))
+    base::user_error(kPlace, "{} is compressed, want JSON Lines: zcat {} | whet score - ...", path, path);
   if (begins(head, "\x28\xB5\x2F\xFD")) {
     base::user_error(kPlace, "{} is compressed, want JSON Lines: zstdcat {} | whet score - ...", path, path);
   }
   const std::size_t first = head.find_first_not_of(" \t\r\n");
   if (first != std::string_view::npos && head[first] == '[') {
-    base::user_error(kPlace, "{} is a JSON array, want JSON Lines, a row a line: jq -c '.[]' {} | whet score - ...", path, path);
+    base::user_error(kPlace, "{} is a JSON array, want JSON Lines, a row a line: jq -c '.[]' {} | whet score - ...",
+                     path, path);
   }
 }
 

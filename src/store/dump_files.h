@@ -6,8 +6,8 @@
 
 namespace whet::store {
 
-/// The JSON Lines files of a dump: `path` itself ("-": standard input), or those of a folder and its folders, numbers in
-/// names by their value (2.jsonl before 10.jsonl). Of a run of ours the files of rollouts/; of a NeMo-RL log folder
+/// The JSON Lines files of a dump: `path` itself ("-": standard input), or those of a folder and its folders, numbers
+/// in names by their value (2.jsonl before 10.jsonl). Of a run of ours the files of rollouts/; of a NeMo-RL log folder
 /// the train_data_step{N}.jsonl. UserError when there are none; for Parquet, with the command that converts it.
 std::vector<std::string> dump_files(const std::string& path);
 

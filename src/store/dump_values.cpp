@@ -85,7 +85,8 @@ bool read_numbers(Element list, std::vector<float>& values, std::size_t& bad) {
   return true;
 }
 
-std::optional<Conversation> cut_conversation(const std::vector<std::string_view>& messages, const std::vector<float>& mask) {
+std::optional<Conversation> cut_conversation(const std::vector<std::string_view>& messages,
+                                             const std::vector<float>& mask) {
   std::size_t turns = 0;
   for (std::size_t t = 0; t < mask.size(); ++t) turns += mask[t] != 0 && (t == 0 || mask[t - 1] == 0) ? 1 : 0;
   if (turns == 0 || messages.size() < 2 * turns) return std::nullopt;

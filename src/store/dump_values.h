@@ -35,6 +35,7 @@ struct Conversation {
 /// for each token that the model wrote and 0 for others, up to the conversation's length: its runs of ones are the
 /// model's turns, and tokens behind the last run are the environment's. Several turns are joined by a line end.
 /// nullopt when messages and mask contradict each other.
-std::optional<Conversation> cut_conversation(const std::vector<std::string_view>& messages, const std::vector<float>& mask);
+std::optional<Conversation> cut_conversation(const std::vector<std::string_view>& messages,
+                                             const std::vector<float>& mask);
 
 }  // namespace whet::store

@@ -117,7 +117,8 @@ struct DumpReader::State {
 void DumpReader::State::tell_format(const dom::object& first) {
   first_place = where();
   const auto named = [&](Role role) {
-    return std::any_of(options.columns.begin(), options.columns.end(), [&](const auto& entry) { return entry.first == role; });
+    return std::any_of(options.columns.begin(), options.columns.end(),
+                       [&](const auto& entry) { return entry.first == role; });
   };
   const bool has_input = named(Role::kInput) || has(first, "input");
   const bool has_output = named(Role::kOutput) || has(first, "output");
@@ -133,8 +134,10 @@ void DumpReader::State::tell_format(const dom::object& first) {
   } else if (has(first, "content") && (has(first, "rewards") || has(first, "idx"))) {
     format = DumpFormat::kNemoRl;
   } else {
-    refuse("columns {} are of no known dump, want input and output (verl, whetstone), prompt and completion (TRL; with "
-           "task_id and reward AReaL) or content and rewards (NeMo-RL); --column names others", columns_text(first));
+    refuse(
+        "columns {} are of no known dump, want input and output (verl, whetstone), prompt and completion (TRL; with "
+        "task_id and reward AReaL) or content and rewards (NeMo-RL); --column names others",
+        columns_text(first));
   }
   prefix = options.prefix ? *options.prefix : std::string(default_prefix(*format));
 }
@@ -182,8 +185,10 @@ void DumpReader::State::find_columns(const dom::object& object) {
   std::vector<std::string_view> missing;
   const auto require = [&](Role role) {
     if (found(role)) return;
-    const auto given = std::find_if(options.columns.begin(), options.columns.end(), [&](const auto& c) { return c.first == role; });
-    missing.push_back(given != options.columns.end() ? std::string_view(given->second) : column_names(role, *format).front());
+    const auto given =
+        std::find_if(options.columns.begin(), options.columns.end(), [&](const auto& c) { return c.first == role; });
+    missing.push_back(given != options.columns.end() ? std::string_view(given->second)
+                                                     : column_names(role, *format).front());
   };
   for (const auto& [role, given] : options.columns) {
     if (!found(role) && role != Role::kInput && role != Role::kOutput) missing.push_back(given);
@@ -195,8 +200,9 @@ void DumpReader::State::find_columns(const dom::object& object) {
     require(Role::kOutput);
   }
   if (missing.empty()) return;
-  refuse("no column {} (there are {}), want it in each row of this {} dump{}", fmt::join(missing, ", "), columns_text(object),
-         format_name(*format), options.format ? "" : fmt::format(" (told from {}; formats cannot be mixed)", first_place));
+  refuse("no column {} (there are {}), want it in each row of this {} dump{}", fmt::join(missing, ", "),
+         columns_text(object), format_name(*format),
+         options.format ? "" : fmt::format(" (told from {}; formats cannot be mixed)", first_place));
 }
 
 /// A text column: a string as it is, a chat list by its messages.
@@ -248,12 +254,14 @@ void DumpReader::State::read_conversation() {
   }
   if (!messages.empty()) {
     if (!found(Role::kMask) && messages.size() != 2) {
-      refuse("no column token_loss_mask, want it to tell which of the {} messages in 'content' are the model's", messages.size());
+      refuse("no column token_loss_mask, want it to tell which of the {} messages in 'content' are the model's",
+             messages.size());
     }
     const std::vector<float> two{0, 1};
     const auto parts = cut_conversation(messages, found(Role::kMask) ? mask : two);
     if (!parts) {
-      refuse("{} messages in 'content' do not fit 'token_loss_mask', want a prompt before each response", messages.size());
+      refuse("{} messages in 'content' do not fit 'token_loss_mask', want a prompt before each response",
+             messages.size());
     }
     cut = *parts;
   } else if (cut.prompt.empty()) {
@@ -270,7 +278,8 @@ void DumpReader::State::read_step() {
   if (found(Role::kStep) && !at(Role::kStep).is_null()) {
     double number = 0;
     if (at(Role::kStep).get(number) != simdjson::SUCCESS || number != std::floor(number) || std::abs(number) > 1e15) {
-      refuse("column '{}' is {}, want a whole number", column(Role::kStep), std::string(simdjson::minify(at(Role::kStep))));
+      refuse("column '{}' is {}, want a whole number", column(Role::kStep),
+             std::string(simdjson::minify(at(Role::kStep))));
     }
     row.step = static_cast<std::int64_t>(number);
   } else {
@@ -343,7 +352,8 @@ void DumpReader::State::read_tokens() {
     if (!read_numbers(at(role), tokens.values, bad)) {
       tokens.fault = fmt::format("has something else than a finite number at token {}", bad);
     } else if (found(Role::kMask) && tokens.values.size() < mask.size()) {
-      tokens.fault = fmt::format("has {} values for the {} tokens of '{}'", tokens.values.size(), mask.size(), column(Role::kMask));
+      tokens.fault = fmt::format("has {} values for the {} tokens of '{}'", tokens.values.size(), mask.size(),
+                                 column(Role::kMask));
     } else if (found(Role::kMask)) {
       std::size_t kept = 0;
       for (std::size_t t = 0; t < mask.size(); ++t) {
@@ -386,7 +396,8 @@ bool DumpReader::State::parse(std::string_view line, dom::object& object) {
   if (parsed.error() && !lines->ended()) return false;
   if (parsed.error() == simdjson::DEPTH_ERROR) refuse("lists within lists deeper than 1,000, want a row of a dump");
   if (parsed.error()) refuse("not JSON, want an object on a line of its own");
-  if (parsed.get(object) != simdjson::SUCCESS) refuse("{}, want an object with the columns of a row", kind_name(parsed.value()));
+  if (parsed.get(object) != simdjson::SUCCESS)
+    refuse("{}, want an object with the columns of a row", kind_name(parsed.value()));
   return true;
 }
 
@@ -418,7 +429,8 @@ DumpReader::DumpReader(const std::vector<std::string>& paths, DumpOptions option
   state_->options = std::move(options);
   for (const std::string& path : paths) {
     bool is_first = true;
-    for (std::string& file : dump_files(path)) state_->files.emplace_back(std::move(file), std::exchange(is_first, false));
+    for (std::string& file : dump_files(path))
+      state_->files.emplace_back(std::move(file), std::exchange(is_first, false));
   }
 }
 

@@ -21,7 +21,13 @@
 
 namespace whet::store {
 
-enum class DumpFormat { kVerl, kTrl, kNemoRl, kAreal, kWhetstone };
+enum class DumpFormat {
+  kVerl,
+  kTrl,
+  kNemoRl,
+  kAreal,
+  kWhetstone
+};
 
 /// "verl", "trl", "nemo-rl", "areal", "whetstone".
 std::string_view format_name(DumpFormat format);
@@ -29,9 +35,23 @@ std::vector<std::string> format_names();
 
 /// What a column is for. The four per-token ones come first.
 enum class Role {
-  kLogprob, kEntropy, kSelfCertainty, kGap,
-  kInput, kOutput, kLabel, kStep, kTruncated, kLength, kMask, kContent, kPromptLength, kWholeLength,
-  kPair, kPolicy, kVoter,  // only where the caller names them
+  kLogprob,
+  kEntropy,
+  kSelfCertainty,
+  kGap,
+  kInput,
+  kOutput,
+  kLabel,
+  kStep,
+  kTruncated,
+  kLength,
+  kMask,
+  kContent,
+  kPromptLength,
+  kWholeLength,
+  kPair,
+  kPolicy,
+  kVoter,  // only where the caller names them
   kCount
 };
 inline constexpr std::size_t kTokenRoles = 4;
@@ -42,28 +62,28 @@ std::string_view role_name(Role role);
 
 /// The values that a row has for the tokens of its response.
 struct TokenColumn {
-  std::string_view column;      ///< its name in the dump; empty: the row has none
-  std::string fault;            ///< why it cannot be used ("is null"), to stand behind the name; empty: it can
-  bool is_mean = false;         ///< `values` has one number, the mean over tokens
-  std::vector<float> values;    ///< one a token of the response (what a mask leaves out is left out)
+  std::string_view column;    ///< its name in the dump; empty: the row has none
+  std::string fault;          ///< why it cannot be used ("is null"), to stand behind the name; empty: it can
+  bool is_mean = false;       ///< `values` has one number, the mean over tokens
+  std::vector<float> values;  ///< one a token of the response (what a mask leaves out is left out)
 };
 
 /// A row. Views are valid until the next one is read.
 struct DumpRow {
-  std::string_view line;                ///< its bytes, without the line end
-  std::string_view input;               ///< the prompt: what the rows of a group share
-  std::string_view output;              ///< the response
+  std::string_view line;    ///< its bytes, without the line end
+  std::string_view input;   ///< the prompt: what the rows of a group share
+  std::string_view output;  ///< the response
   std::optional<std::int64_t> step;
   std::optional<std::string_view> label;  ///< of the problem, as it is written there
-  bool has_odd_label = false;           ///< a label that is neither a text nor a number
+  bool has_odd_label = false;             ///< a label that is neither a text nor a number
   bool truncated = false;
-  std::string_view pair;                ///< problems that ask the same in other words share it; empty: none
-  std::string_view policy;              ///< whose rollout it is; empty: not told
-  bool voter = false;                   ///< a rollout that votes for others
-  std::optional<std::int64_t> length;   ///< tokens of the response
+  std::string_view pair;                        ///< problems that ask the same in other words share it; empty: none
+  std::string_view policy;                      ///< whose rollout it is; empty: not told
+  bool voter = false;                           ///< a rollout that votes for others
+  std::optional<std::int64_t> length;           ///< tokens of the response
   std::array<TokenColumn, kTokenRoles> tokens;  ///< by Role
-  bool starts_file = false;             ///< the first row of its file
-  bool starts_dump = false;             ///< the first row of one of the paths
+  bool starts_file = false;                     ///< the first row of its file
+  bool starts_dump = false;                     ///< the first row of one of the paths
 };
 
 /// Where a row stands: a file of the reader, and a line of it.
@@ -84,8 +104,8 @@ std::string_view default_prefix(DumpFormat format);
 
 struct DumpCounts {
   std::int64_t files = 0, rows = 0, bytes = 0;
-  std::int64_t mended = 0;              ///< rows that were not strict JSON
-  std::vector<std::string> cut;         ///< "file:line" of last lines that were cut, and left out
+  std::int64_t mended = 0;       ///< rows that were not strict JSON
+  std::vector<std::string> cut;  ///< "file:line" of last lines that were cut, and left out
 };
 
 class DumpReader {

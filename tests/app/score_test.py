@@ -62,7 +62,8 @@ class Score(WhetTest):
                 self.assertEqual(len(written), len(read))
                 for after, before in zip(written, read):
                     self.assertEqual(after[:len(before) - 1], before[:-1])
-                    self.assertRegex(after[len(before) - 1:], r'^, "\w*reward": \S+, "\w*class": \S+, "\w*label": .*\}$')
+                    self.assertRegex(after[len(before) - 1:],
+                                     r'^, "\w*reward": \S+, "\w*class": \S+, "\w*label": .*\}$')
 
     def test_the_reward_that_areal_wrote_stays(self):
         for r in self.scored(GOLDEN / "areal"):
@@ -76,7 +77,8 @@ class Score(WhetTest):
     # ---- groups and steps
 
     def test_a_group_is_the_rows_of_one_step_with_the_same_input_wherever_they_stand(self):
-        rows = [row("a", 1), row("b", 1), row("a", 2), row("b", 3), row("a", 2), row("b", 3), row("a", 1, step=2), row("a", 1, step=2)]
+        rows = [row("a", 1), row("b", 1), row("a", 2), row("b", 3), row("a", 2), row("b", 3), row("a", 1, step=2),
+                row("a", 1, step=2)]
         scored = self.scored(self.dump(rows))
         self.assertEqual([r["reward"] for r in scored], [0, 0, 1, 1, 1, 1, 1, 1])
         self.assertEqual([r["class"] for r in scored], [0, 0, 1, 1, 1, 1, 0, 0])
@@ -88,7 +90,8 @@ class Score(WhetTest):
         self.assertEqual([r["reward"] for r in self.scored(path, "--whole")], [1, 1, 1, 0])
 
     def test_dumps_given_one_by_one_do_not_share_groups_but_the_files_of_a_folder_share_steps(self):
-        a, b = self.dump([row("p", 1), row("p", 1)], "d/a.jsonl"), self.dump([row("p", 2), row("p", 2), row("p", 2)], "d/b.jsonl")
+        a = self.dump([row("p", 1), row("p", 1)], "d/a.jsonl")
+        b = self.dump([row("p", 2), row("p", 2), row("p", 2)], "d/b.jsonl")
         self.assertEqual([r["reward"] for r in self.scored(a, b)], [1, 1, 1, 1, 1])
         self.assertEqual([r["reward"] for r in self.scored(self.folder / "d")], [0, 0, 1, 1, 1])
 
@@ -99,7 +102,8 @@ class Score(WhetTest):
         self.assertEqual(self.summary(self.folder / "d")["largest_group"], 3)
 
     def test_standard_input_is_a_dump(self):
-        self.assertEqual([r["reward"] for r in self.scored("-", input=lines_of([row("a", 1), row("a", 1), row("a", 2)]))], [1, 1, 0])
+        rows = [row("a", 1), row("a", 1), row("a", 2)]
+        self.assertEqual([r["reward"] for r in self.scored("-", input=lines_of(rows))], [1, 1, 0])
 
     def test_a_reward_does_not_depend_on_the_order_of_a_group(self):
         rows = [row("a", x) for x in ("1", "2", None, "2.0", "1", "50%", "\\frac12", "0.5")]
@@ -155,9 +159,11 @@ class Score(WhetTest):
     def test_bad_dumps_end_in_one_line(self):
         good = lines_of([row("a", 1)])
         for text, saying in (("", "no rows"), ("\n\n", "no rows"), ("not json\n", "dump.jsonl:1: not JSON"),
-                             (good + "{}\n", "dump.jsonl:2: no column input, output"), ('{"prompt": "p"}\n', "of no known dump"),
+                             (good + "{}\n", "dump.jsonl:2: no column input, output"),
+                             ('{"prompt": "p"}\n', "of no known dump"),
                              (good + '{"prompt": "p", "completion": "c"}\n', "formats cannot be mixed"),
-                             ("\x00\x01\x02\n", "not JSON"), ('{"input": "p", "output": {"a": 1}}\n', "want text"),
+                             ("\x00\x01\x02\n", "not JSON"),
+                             ('{"input": "p", "output": {"a": 1}}\n', "want text"),
                              ('{"input":', "no rows")):
             with self.subTest(text=text):
                 self.refused(["score", self.dump(text)], saying)
@@ -170,41 +176,51 @@ class Score(WhetTest):
 
     def test_rewards_that_need_a_model_are_refused_by_name_with_what_to_do(self):
         path = self.dump([row("a", 1)])
-        self.refused(["score", path, "--reward", "self-verification"], "self-verification needs a verifier", "whet train")
+        self.refused(["score", path, "--reward", "self-verification"], "self-verification needs a verifier",
+                     "whet train")
         self.refused(["score", path, "--reward", "no-such"], "no-such")
 
     def test_named_columns_say_who_votes(self):
         pairs = [row("a", 1, id=7), row("a", 2, id=7), row("b", 2, id=7), row("b", 2, id=7), row("b", 3, id=7)]
         scored = self.scored(self.dump(pairs), "--reward", "co-reward", "--column", "pair=id")
         # Of a the label is b's 2; b's is the tie of a, which the smaller answer wins.
-        self.assertEqual([(r["reward"], r["label"]) for r in scored], [(0, "2"), (1, "2"), (0, "1"), (0, "1"), (0, "1")])
-        self.refused(["score", self.dump([row("a", 1, id=7)]), "--reward", "co-reward", "--column", "pair=id"], "the pair '7'")
+        self.assertEqual([(r["reward"], r["label"]) for r in scored],
+                         [(0, "2"), (1, "2"), (0, "1"), (0, "1"), (0, "1")])
+        self.refused(["score", self.dump([row("a", 1, id=7)]), "--reward", "co-reward", "--column", "pair=id"],
+                     "the pair '7'")
         teacher = [row("a", 1, t=True), row("a", 2, t=False), row("a", 2, t=False), row("a", 1, t=False)]
         scored = self.scored(self.dump(teacher), "--reward", "teacher-vote", "--column", "voter=t")
         self.assertEqual([r["reward"] for r in scored], [1, 0, 0, 1])
         # One policy is of one mind and weighs more than another with more votes.
-        policies = [row("a", 1, who="x"), row("a", 1, who="x"), *(row("a", answer, who="y") for answer in (2, 3, 4, 2, 5))]
+        policies = [row("a", 1, who="x"), row("a", 1, who="x"),
+                    *(row("a", answer, who="y") for answer in (2, 3, 4, 2, 5))]
         scored = self.scored(self.dump(policies), "--reward", "weighted-vote", "--column", "policy=who")
         self.assertEqual([r["reward"] for r in scored], [1, 1, 0, 0, 0, 0, 0])
         for reward in ("co-reward", "teacher-vote", "weighted-vote"):
             self.refused(["score", self.dump([row("a", 1)]), "--reward", reward], f"{reward} needs", "--column")
-        self.refused(["score", self.dump([row("a", 1)]), "--reward", "co-reward", "--column", "pair=id"], "no column id")
+        self.refused(["score", self.dump([row("a", 1)]), "--reward", "co-reward", "--column", "pair=id"],
+                     "no column id")
 
     def test_what_a_reward_needs_and_the_dump_lacks_is_named(self):
         path = self.dump([row("a", 1)])
-        for reward, saying in (("self-certainty", "self_certainty, self_certainties"), ("token-entropy", "entropy, entropies"),
-                               ("trajectory-entropy", "logprob, logprobs"), ("probability", "logprob"),
+        for reward, saying in (("self-certainty", "self_certainty, self_certainties"),
+                               ("token-entropy", "entropy, entropies"), ("probability-disparity", "gap, gaps"),
+                               ("trajectory-entropy", "logprob, logprobs"), ("probability", "logprob, logprobs"),
                                ("ground-truth", "no label, want a column gts")):
             with self.subTest(reward=reward):
                 self.refused(["score", path, "--reward", reward], saying)
-        self.refused(["score", self.dump([row("a", 1, entropy=[0.5]), row("a", 1)]), "--reward", "token-entropy"], "dump.jsonl:2: token-entropy needs")
-        self.refused(["score", self.dump([row("a", 1, entropy=0.5)]), "--reward", "token-entropy"], "column 'entropy' is a number, want a list")
-        self.refused(["score", self.dump([row("a", 1, entropy=[0.5, math.nan])]), "--reward", "token-entropy"], "something else than a finite number at token 2")
+        self.refused(["score", self.dump([row("a", 1, entropy=[0.5]), row("a", 1)]), "--reward", "token-entropy"],
+                     "dump.jsonl:2: token-entropy needs")
+        self.refused(["score", self.dump([row("a", 1, entropy=0.5)]), "--reward", "token-entropy"],
+                     "column 'entropy' is a number, want a list")
+        self.refused(["score", self.dump([row("a", 1, entropy=[0.5, math.nan])]), "--reward", "token-entropy"],
+                     "something else than a finite number at token 2")
 
     def test_certainty_rewards_are_means_of_the_tokens_values(self):
         rows = [row("a", 1, logprobs=[-1, -3], entropy=[0.5, 1.5], self_certainty=[2, 4, ]),
                 row("a", 1, logprobs=[-2], entropy=[0.25], self_certainty=[8])]
-        for reward, wanted in (("trajectory-entropy", [-2, -2]), ("token-entropy", [-1, -0.25]), ("self-certainty", [3, 8]),
+        for reward, wanted in (("trajectory-entropy", [-2, -2]), ("token-entropy", [-1, -0.25]),
+                               ("self-certainty", [3, 8]),
                                ("probability", [math.exp(-4), math.exp(-2)]),
                                ("self-certainty - 2*token-entropy", [5, 8.5])):
             with self.subTest(reward=reward):
@@ -230,7 +246,7 @@ class Score(WhetTest):
         rows = self.scored(GOLDEN / "verl/1.jsonl", "--reward", "ground-truth")
         self.assertEqual([r["reward"] for r in rows], [r["score"] for r in rows])
         summary = self.summary(GOLDEN / "verl")
-        self.assertEqual((summary["groups"], summary["labelled_groups"], summary["rows"], summary["steps"]), (4, 3, 16, 2))
+        self.assertEqual([summary[key] for key in ("groups", "labelled_groups", "rows", "steps")], [4, 3, 16, 2])
         self.assertAlmostEqual(summary["label_accuracy"], 2 / 3)
         self.assertAlmostEqual(summary["unanswered"], 6 / 16)
         self.assertAlmostEqual(summary["majority_ratio"], (3 + 2 + 2 + 0) / 16)

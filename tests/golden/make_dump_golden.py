@@ -2,16 +2,17 @@
 
 What each program runs to write its dump is taken from its own source and run here on rollouts whose answers are known:
 
-- verl: RayPPOTrainer._write_generations of the package's file, verl 0.9.1 (the function alone: the package wants GPUs);
+- verl: RayPPOTrainer._write_generations of the package's file, verl 0.9.1 (the function alone: the package wants
+  GPUs);
 - TRL: two real GRPO steps (trl 1.16.0, transformers 5.24.0, torch 2.13.0) of the embedded sorting model with
   log_completions, once with plain prompts and once with chat ones; the Parquet files are kept, and their JSON Lines as
   the command makes them that `whet score` names (pandas 3.1.1, pyarrow 26.0.1);
-- NeMo-RL: batched_message_log_to_flat_message, BatchedDataDict and Logger.log_batched_dict_as_jsonl of commit 7ea279a, in
-  the order of grpo_train's logging block;
+- NeMo-RL: batched_message_log_to_flat_message, BatchedDataDict and Logger.log_batched_dict_as_jsonl of commit 7ea279a,
+  in the order of grpo_train's logging block;
 - AReaL: WorkflowExecutor._dump_trajectory of commit 4aef98d.
 
-expected.json holds, for each dump and in the order of its rows, the reward of a majority vote and the label of its group,
-counted here in Python from the answers that the rollouts were written with.
+expected.json holds, for each dump and in the order of its rows, the reward of a majority vote and the label of its
+group, counted here in Python from the answers that the rollouts were written with.
 
   python make_dump_golden.py --verl x_verl --nemo-rl NeMo-RL --areal AReaL --model ../../models/sort-strong --out dumps
 
@@ -102,7 +103,8 @@ def make_verl(source, out):
         # Rollouts of a batch need not stand together: every other one first.
         flat = flat[::2] + flat[1::2]
         scores = [float(label is not None and answer == label) for _, label, _, answer in flat]
-        extra = {"acc": [s == 1 for s in scores], "pred": [a for *_, a in flat], "format_score": [float("nan")] * len(flat)}
+        extra = {"acc": [s == 1 for s in scores], "pred": [a for *_, a in flat],
+                 "format_score": [float("nan")] * len(flat)}
         write([f"user\n{p}\nassistant\n" for p, *_ in flat], [t for _, _, t, _ in flat], [g for _, g, _, _ in flat],
               scores, extra, str(out / "verl"), step)
         rows += [(step, p, a) for p, _, _, a in flat]
@@ -208,8 +210,9 @@ def make_trl(model_path, out, chat):
         return [None] * len(completions)
 
     with tempfile.TemporaryDirectory() as folder:
-        config = GRPOConfig(output_dir=folder, per_device_train_batch_size=8, num_generations=4, max_completion_length=16,
-                            max_steps=2, logging_steps=1, log_completions=True, report_to=[], use_cpu=True, seed=3,
+        config = GRPOConfig(output_dir=folder, per_device_train_batch_size=8, num_generations=4,
+                            max_completion_length=16, max_steps=2, logging_steps=1,
+                            log_completions=True, report_to=[], use_cpu=True, seed=3,
                             temperature=1.6, save_strategy="no", disable_tqdm=True, learning_rate=1e-4)
         trainer = GRPOTrainer(AutoModelForCausalLM.from_pretrained(model_path), [sorted_reward, unknown], config,
                               train_dataset=Dataset.from_list(data), processing_class=tokenizer)

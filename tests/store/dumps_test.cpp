@@ -44,8 +44,8 @@ class Dumps : public testing::Test {
     while (const DumpRow* row = reader.next()) {
       const TokenColumn& logprob = row->tokens[static_cast<std::size_t>(Role::kLogprob)];
       rows.push_back({std::string(row->line), std::string(row->input), std::string(row->output), row->step, row->length,
-                      row->label ? std::optional<std::string>(*row->label) : std::nullopt, row->truncated, row->has_odd_label,
-                      row->starts_file, row->starts_dump, logprob.values, logprob.fault});
+                      row->label ? std::optional<std::string>(*row->label) : std::nullopt, row->truncated,
+                      row->has_odd_label, row->starts_file, row->starts_dump, logprob.values, logprob.fault});
       format_ = reader.format();
     }
     counts_ = reader.counts();
@@ -121,8 +121,9 @@ TEST_F(Dumps, ReadsWhatArealWritesWithTheVersionAsStep) {
 }
 
 TEST_F(Dumps, ReadsOurOwnMeans) {
-  const auto rows = read({write("1.jsonl", R"({"input": "p", "output": "o", "gts": null, "score": 1, "step": 1, "answer": null, )"
-                                           R"("true_score": null, "logprob": -0.5, "entropy": null, "truncated": true, "tokens": [4, 5]})")});
+  const auto rows = read({write(
+      "1.jsonl", R"({"input": "p", "output": "o", "gts": null, "score": 1, "step": 1, "answer": null, )"
+                 R"("true_score": null, "logprob": -0.5, "entropy": null, "truncated": true, "tokens": [4, 5]})")});
   EXPECT_EQ(format_, DumpFormat::kWhetstone);
   EXPECT_TRUE(rows[0].truncated);
   EXPECT_EQ(rows[0].length, 2);
@@ -133,8 +134,9 @@ TEST_F(Dumps, ReadsOurOwnMeans) {
 
 TEST_F(Dumps, CutsConversationsByTheMask) {
   const auto row = [this](const std::string& content, const std::string& mask, int length) {
-    return read({write("a.jsonl", R"({"content": [)" + content + R"(], "rewards": [1.0], "input_lengths": [)" + std::to_string(length) +
-                                      R"(], "token_loss_mask": [)" + mask + R"(], "idx": 0})")})[0];
+    return read(
+        {write("a.jsonl", R"({"content": [)" + content + R"(], "rewards": [1.0], "input_lengths": [)" +
+                              std::to_string(length) + R"(], "token_loss_mask": [)" + mask + R"(], "idx": 0})")})[0];
   };
   // A reply stands behind the response.
   EXPECT_EQ(row(R"(["ask", "say", "Environment: correct"])", "[0, 1, 1, 0, 0]", 4).output, "say");
@@ -145,26 +147,36 @@ TEST_F(Dumps, CutsConversationsByTheMask) {
   // The length limit left the reply no token.
   EXPECT_EQ(row(R"(["ask", "say", "Environment: incorrect"])", "[0, 1, 1]", 3).output, "say");
   // Two turns.
-  EXPECT_EQ(row(R"(["ask", "say", "Environment: go on", "more", "Environment: correct"])", "[0, 1, 0, 1, 0]", 5).output, "say\nmore");
+  EXPECT_EQ(row(R"(["ask", "say", "Environment: go on", "more", "Environment: correct"])", "[0, 1, 0, 1, 0]", 5).output,
+            "say\nmore");
   EXPECT_EQ(row(R"(["ask", "say", "go on", "more"])", "[0, 1, 0, 1]", 4).input, "ask");
 }
 
 TEST_F(Dumps, RefusesConversationsThatCannotBeCut) {
-  EXPECT_THAT(refusal(R"({"content": [["ask", "say", "reply"]], "rewards": [1.0], "idx": 0})"), HasSubstr("token_loss_mask"));
-  EXPECT_THAT(refusal(R"({"content": [["ask"]], "rewards": [1.0], "token_loss_mask": [[0, 1]], "idx": 0})"), HasSubstr("content"));
-  EXPECT_THAT(refusal(R"({"content": [["ask", "say"]], "rewards": [1.0], "token_loss_mask": [[0, 0]], "idx": 0})"), HasSubstr("do not fit"));
+  EXPECT_THAT(refusal(R"({"content": [["ask", "say", "reply"]], "rewards": [1.0], "idx": 0})"),
+              HasSubstr("token_loss_mask"));
+  EXPECT_THAT(refusal(R"({"content": [["ask"]], "rewards": [1.0], "token_loss_mask": [[0, 1]], "idx": 0})"),
+              HasSubstr("content"));
+  EXPECT_THAT(refusal(R"({"content": [["ask", "say"]], "rewards": [1.0], "token_loss_mask": [[0, 0]], "idx": 0})"),
+              HasSubstr("do not fit"));
   EXPECT_THAT(refusal(R"({"content": [[]], "rewards": [1.0], "idx": 0})"), HasSubstr("content"));
-  EXPECT_THAT(refusal(R"({"content": "all in one", "rewards": [1.0], "idx": 0})"), HasSubstr("want a list of messages"));
+  EXPECT_THAT(refusal(R"({"content": "all in one", "rewards": [1.0], "idx": 0})"),
+              HasSubstr("want a list of messages"));
 }
 
 TEST_F(Dumps, ReadsMessagesWithRoles) {
-  const auto rows = read({write("a.jsonl",
-      R"({"content": [[{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}, {"role": "environment", "content": "r"}]], "rewards": [1.0], "idx": 0})")});
+  const auto rows = read({write(
+      "a.jsonl",
+      R"({"content": [[{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}, )"
+             R"({"role": "environment", "content": "r"}]], "rewards": [1.0], "idx": 0})")});
   EXPECT_EQ(rows[0].input, "ask");
   EXPECT_EQ(rows[0].output, "say");
-  const auto chat = read({write("b.jsonl",
-      R"({"prompt": [{"role": "system", "content": "s"}, {"role": "user", "content": [{"type": "text", "text": "ask"}]}], )"
-      R"("completion": [{"role": "assistant", "content": "one"}, {"role": "tool", "content": "\\boxed{9}"}, {"role": "assistant", "content": "two"}]})")});
+  const auto chat = read({write(
+      "b.jsonl",
+      R"({"prompt": [{"role": "system", "content": "s"}, )"
+             R"({"role": "user", "content": [{"type": "text", "text": "ask"}]}], )"
+      R"("completion": [{"role": "assistant", "content": "one"}, {"role": "tool", "content": "\\boxed{9}"}, )"
+             R"({"role": "assistant", "content": "two"}]})")});
   EXPECT_EQ(chat[0].input, "s\n\nask");
   EXPECT_EQ(chat[0].output, "one\n\ntwo");
 }
@@ -172,15 +184,16 @@ TEST_F(Dumps, ReadsMessagesWithRoles) {
 // ---- columns
 
 TEST_F(Dumps, RefusesAFormatThatIsNotKnownNamingTheColumns) {
-  EXPECT_THAT(refusal("{\"question\": 1, \"reply\": 2}\n"), HasSubstr("x.jsonl:1: columns question, reply are of no known dump"));
+  EXPECT_THAT(refusal("{\"question\": 1, \"reply\": 2}\n"),
+              HasSubstr("x.jsonl:1: columns question, reply are of no known dump"));
   EXPECT_THAT(refusal("{}\n"), HasSubstr("of no known dump"));
 }
 
 TEST_F(Dumps, RefusesMixedFormatsAndMissingColumns) {
   const std::string verl = "{\"input\": \"p\", \"output\": \"o\", \"step\": 1}\n";
   EXPECT_THAT(refusal(verl + "{\"prompt\": \"p\", \"completion\": \"o\", \"step\": 1}\n"),
-              AllOf(HasSubstr("x.jsonl:2: no column input, output (there are prompt, completion, step)"), HasSubstr("told from"),
-                    HasSubstr("x.jsonl:1")));
+              AllOf(HasSubstr("x.jsonl:2: no column input, output (there are prompt, completion, step)"),
+                    HasSubstr("told from"), HasSubstr("x.jsonl:1")));
   EXPECT_THAT(refusal(verl + "{\"input\": \"p\"}\n"), HasSubstr("x.jsonl:2: no column output"));
   EXPECT_THAT(refusal(verl, {.format = DumpFormat::kTrl}), HasSubstr("no column prompt, completion"));
 }
@@ -193,20 +206,24 @@ TEST_F(Dumps, RefusesAColumnOfTheWrongTypeOrTwice) {
   EXPECT_THAT(refusal("{\"input\": \"p\", \"output\": \"o\", \"step\": \"one\"}\n"), HasSubstr("want a whole number"));
   EXPECT_THAT(refusal("{\"input\": \"p\", \"output\": \"o\", \"step\": 1.5}\n"), HasSubstr("want a whole number"));
   EXPECT_THAT(refusal("{\"input\": \"p\", \"output\": \"o\", \"truncated\": 1}\n"), HasSubstr("want true or false"));
-  EXPECT_THAT(refusal("{\"input\": \"p\", \"output\": \"o\", \"output\": \"x\"}\n"), HasSubstr("'output' stands twice"));
+  EXPECT_THAT(refusal("{\"input\": \"p\", \"output\": \"o\", \"output\": \"x\"}\n"),
+              HasSubstr("'output' stands twice"));
 }
 
 TEST_F(Dumps, RefusesToAddAColumnThatIsThere) {
   const std::string line = R"({"input": "p", "output": "o", "reward": 5})";
-  EXPECT_THAT(refusal(line + "\n", {.added = {"reward", "class"}}), AllOf(HasSubstr("'reward'"), HasSubstr("--prefix")));
+  EXPECT_THAT(refusal(line + "\n", {.added = {"reward", "class"}}),
+              AllOf(HasSubstr("'reward'"), HasSubstr("--prefix")));
   EXPECT_EQ(read({write("a.jsonl", line)}, {.added = {"reward"}, .prefix = "my_"}).size(), 1u);
   // AReaL's rows always have one.
   EXPECT_EQ(read({(kGolden / "areal").string()}, {.added = {"reward"}}).size(), 16u);
 }
 
 TEST_F(Dumps, TakesTheColumnsThatTheCallerNames) {
-  const auto rows = read({write("a.jsonl", R"({"question": "p", "reply": "o", "key": 7, "lp": [-1, -2], "logprob": [0]})")},
-                         {.columns = {{Role::kInput, "question"}, {Role::kOutput, "reply"}, {Role::kLabel, "key"}, {Role::kLogprob, "lp"}}});
+  const auto rows =
+      read({write("a.jsonl", R"({"question": "p", "reply": "o", "key": 7, "lp": [-1, -2], "logprob": [0]})")},
+           {.columns = {
+                {Role::kInput, "question"}, {Role::kOutput, "reply"}, {Role::kLabel, "key"}, {Role::kLogprob, "lp"}}});
   EXPECT_EQ(rows[0].input, "p");
   EXPECT_EQ(rows[0].output, "o");
   EXPECT_EQ(rows[0].label, "7");
@@ -230,7 +247,9 @@ TEST_F(Dumps, ReadsLabelsThatAreTextNumbersOrAListOfOne) {
 }
 
 TEST_F(Dumps, SaysWhyPerTokenValuesCannotBeUsed) {
-  const auto row = [this](const std::string& more) { return read({write("a.jsonl", R"({"input": "p", "output": "o", )" + more + "}")})[0]; };
+  const auto row = [this](const std::string& more) {
+    return read({write("a.jsonl", R"({"input": "p", "output": "o", )" + more + "}")})[0];
+  };
   EXPECT_THAT(row(R"("logprobs": [-1, -2, -4], "response_mask": [1, 0, 1])").logprob, ElementsAre(-1.0f, -4.0f));
   EXPECT_EQ(row(R"("logprobs": [-1, -2, -4], "response_mask": [1, 0, 1])").length, 2);
   EXPECT_THAT(row(R"("logprobs": [-1], "response_mask": [1, 0, 1])").fault, HasSubstr("1 values for the 3 tokens"));
@@ -287,14 +306,17 @@ TEST_F(Dumps, RefusesOtherKindsOfFileWithTheCommandThatConvertsThem) {
 }
 
 TEST_F(Dumps, ListsTheFilesOfAFolderByTheNumbersInTheirNames) {
-  for (const char* name : {"10.jsonl", "9.jsonl", "2/b.jsonl", "10/a.jsonl", "notes.txt", ".hidden.jsonl"}) write(name, "");
+  for (const char* name : {"10.jsonl", "9.jsonl", "2/b.jsonl", "10/a.jsonl", "notes.txt", ".hidden.jsonl"})
+    write(name, "");
   std::vector<std::string> names;
-  for (const auto& file : dump_files(folder_.path().string())) names.push_back(std::filesystem::relative(file, folder_.path()).string());
+  for (const auto& file : dump_files(folder_.path().string()))
+    names.push_back(std::filesystem::relative(file, folder_.path()).string());
   EXPECT_THAT(names, ElementsAre("2/b.jsonl", "9.jsonl", "10.jsonl", "10/a.jsonl"));
 }
 
 TEST_F(Dumps, TakesOnlyTheTrainingDumpsOfANemoRlFolderAndTheRolloutsOfARun) {
-  for (const char* name : {"nemo/train_data_step10.jsonl", "nemo/train_data_step9.jsonl", "nemo/val_data_step9.jsonl"}) write(name, "");
+  for (const char* name : {"nemo/train_data_step10.jsonl", "nemo/train_data_step9.jsonl", "nemo/val_data_step9.jsonl"})
+    write(name, "");
   EXPECT_EQ(dump_files((folder_.path() / "nemo").string()).size(), 2u);
   for (const char* name : {"run/manifest.json", "run/metrics.jsonl", "run/rollouts/5.jsonl"}) write(name, "");
   EXPECT_EQ(dump_files((folder_.path() / "run").string()).size(), 1u);
@@ -303,11 +325,13 @@ TEST_F(Dumps, TakesOnlyTheTrainingDumpsOfANemoRlFolderAndTheRolloutsOfARun) {
 }
 
 TEST(NaturalLess, IsAnOrder) {
-  const std::vector<std::string> sorted{"", "1", "01", "1.jsonl", "2.jsonl", "10.jsonl", "10/a", "a", "a1", "a01", "a1b", "a2", "a10", "b"};
+  const std::vector<std::string> sorted{"",  "1",  "01",  "1.jsonl", "2.jsonl", "10.jsonl", "10/a",
+                                        "a", "a1", "a01", "a1b",     "a2",      "a10",      "b"};
   for (std::size_t i = 0; i < sorted.size(); ++i) {
     for (std::size_t j = 0; j < sorted.size(); ++j) {
       // Leading zeros do not count, but for telling equal names apart.
-      EXPECT_EQ(natural_less(sorted[i], sorted[j]) + natural_less(sorted[j], sorted[i]), i == j ? 0 : 1) << sorted[i] << " " << sorted[j];
+      EXPECT_EQ(natural_less(sorted[i], sorted[j]) + natural_less(sorted[j], sorted[i]), i == j ? 0 : 1)
+          << sorted[i] << " " << sorted[j];
     }
   }
   EXPECT_TRUE(natural_less("2.jsonl", "10.jsonl"));
@@ -318,7 +342,8 @@ TEST(LineReader, ReadsLinesLongerThanItsBufferAndOverItsEdges) {
   TempFolder folder;
   std::vector<std::string> lines;
   std::string bytes;
-  for (const std::size_t size : {std::size_t{3} << 20, std::size_t{0}, (std::size_t{1} << 20) - 1, std::size_t{1} << 20, std::size_t{5}}) {
+  for (const std::size_t size :
+       {std::size_t{3} << 20, std::size_t{0}, (std::size_t{1} << 20) - 1, std::size_t{1} << 20, std::size_t{5}}) {
     lines.push_back(std::string(size, static_cast<char>('a' + lines.size())));
     bytes += lines.back() + "\n";
   }
