@@ -16,6 +16,7 @@ struct LogprobsOptions {
   std::string model;
   double temperature = 1.0;
   std::int64_t batch = 64;
+  bool add_special = false;
   std::int64_t threads = 0;
 };
 
@@ -25,6 +26,7 @@ void visit_fields(LogprobsOptions& o, Visitor&& visit) {
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.batch, "batch", "texts that are read before any is answered", count_from(1));
+  visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
   visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
@@ -56,7 +58,7 @@ class Scorer {
     if (text == row.end() || !text->is_string()) {
       base::user_error(place, "line {}: 'text' is {}, want text", line, text == row.end() ? "missing" : text->type_name());
     }
-    tokens_.push_back(model_.tokenizer.encode(text->get_ref<const std::string&>()));
+    tokens_.push_back(model_.tokenizer.encode(text->get_ref<const std::string&>(), options_.add_special));
     const std::int64_t longest = model_.model->config().max_position_embeddings;
     if (static_cast<std::int64_t>(tokens_.back().size()) > longest) {
       base::user_error(place, "line {}: a text of {} tokens, want at most the model's {} (max_position_embeddings)", line,

@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/lora.h"
 #include "engine/model_config.h"
 
 namespace whet::engine {
@@ -114,8 +115,13 @@ class Model {
   /// RunError when it is not finite; the weights are then untouched.
   virtual double optimizer_step(const AdamOptions& options) = 0;
 
-  /// Writes config.json, generation_config.json and model.safetensors (or shards) into an existing folder.
+  /// Writes config.json, generation_config.json and model.safetensors (or shards) into an existing folder. With adapters:
+  /// adapter_config.json and adapter_model.safetensors alone, as PEFT does.
   virtual void save(const std::filesystem::path& folder) const = 0;
+  /// Sets the adapters from such a folder. UserError when it does not fit them.
+  virtual void load_adapters(const std::filesystem::path& folder) = 0;
+  /// As save without adapters: their corrections are added to the weights. `dtype`: float32, bfloat16 or float16.
+  virtual void save_merged(const std::filesystem::path& folder, const std::string& dtype) const = 0;
   /// The optimizer's moments and step count, exactly.
   virtual void save_optimizer(const std::filesystem::path& file) const = 0;
   virtual void load_optimizer(const std::filesystem::path& file) = 0;
@@ -125,19 +131,23 @@ class Model {
   /// within 0..1 and both models have one shape.
   virtual void move_towards(const Model& other, double share) = 0;
 
-  /// An independent copy with the same weights and no optimizer state.
+  /// An independent copy with the same weights and no optimizer state. (Frozen weights are shared: nothing changes them.)
   virtual std::unique_ptr<Model> clone() const = 0;
 
   virtual PhaseSeconds phase_seconds() const = 0;
 };
 
+/// How a model is kept and trained.
 struct EngineOptions {
   int threads = 0;                      ///< 0: one per core
   std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
+  bool checkpoint_activations = false;  ///< compute each layer again on the way back, and keep only what enters it
+  LoraOptions lora = {};                ///< rank above 0: freeze the weights and train adapters over them
   std::int64_t shard_bytes = 5'000'000'000;  ///< larger weights are saved as several files of at most this size
 };
 
-/// Opens a Hugging Face model folder. UserError naming file and field when something is missing or does not fit.
+/// Opens a Hugging Face model folder, or an adapter's: the model that it names, with the adapter over it. UserError naming
+/// file and field when something is missing or does not fit.
 std::unique_ptr<Model> open_model(const std::filesystem::path& folder, const EngineOptions& options);
 
 /// A model with random weights (normal, standard deviation `config.initializer_range`) drawn under `seed`.

@@ -9,6 +9,7 @@
 #include "rewards/options.h"
 #include "train/advantage.h"
 #include "train/evidence_options.h"
+#include "train/model_options.h"
 #include "train/policy_loss.h"
 #include "train/verifier_options.h"
 
@@ -85,6 +86,7 @@ struct TrainOptions {
   std::int64_t keep_checkpoints = 2;
   std::int64_t rollouts_every = 5;
   std::int64_t token_budget = 16384;
+  ModelOptions memory;
   std::int64_t threads = 0;
 };
 
@@ -126,6 +128,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));
   visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", count_from(0));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
+  visit_fields(o.memory, visit);
   visit(o.threads, "threads", "CPU threads; 0: one per core. A run repeats byte for byte with the same number",
         count_from(0));
 }

@@ -16,9 +16,13 @@ fs::path embedded_folder() { return fs::read_symlink("/proc/self/exe").parent_pa
 }  // namespace
 
 TextModel open_text_model(const fs::path& folder, int threads) {
+  return open_text_model(folder, engine::EngineOptions{.threads = threads});
+}
+
+TextModel open_text_model(const fs::path& folder, engine::EngineOptions options) {
   // The tokenizer first: it is the smaller file, and a mistake in it is found before weights are read.
   tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(folder);
-  const engine::ModelConfig config = engine::read_model_config(folder);
+  const engine::ModelConfig config = engine::read_model_config(engine::weights_folder(folder));
   if (tokenizer.vocab_size() > config.vocab_size) {
     base::user_error("model", "{}: the tokenizer has {} tokens, want at most vocab_size {} of config.json", folder.string(),
                      tokenizer.vocab_size(), config.vocab_size);
@@ -27,7 +31,8 @@ TextModel open_text_model(const fs::path& folder, int threads) {
     base::user_error("model", "{}: no eos_token_id in generation_config.json or config.json; responses could never end",
                      folder.string());
   }
-  auto model = engine::open_model(folder, {.threads = threads, .vocabulary_in_use = tokenizer.vocab_size()});
+  options.vocabulary_in_use = tokenizer.vocab_size();
+  auto model = engine::open_model(folder, options);
   return {folder, std::move(tokenizer), std::move(model)};
 }
 
@@ -45,7 +50,9 @@ fs::path resolve_model(const std::string& name_or_folder) {
   if (name_or_folder.empty()) {
     base::user_error("model", "no model given, want --model FOLDER or one of: {}", fmt::join(embedded_models(), ", "));
   }
-  if (fs::exists(fs::path(name_or_folder) / "config.json")) return name_or_folder;
+  for (const char* file : {"config.json", "adapter_config.json"}) {
+    if (fs::exists(fs::path(name_or_folder) / file)) return name_or_folder;
+  }
   const fs::path embedded = embedded_folder() / name_or_folder;
   if (name_or_folder.find('/') == std::string::npos && fs::exists(embedded / "config.json")) return embedded;
   if (fs::is_directory(name_or_folder)) base::user_error("model", "{} has no config.json", name_or_folder);

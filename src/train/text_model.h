@@ -16,9 +16,11 @@ struct TextModel {
   std::unique_ptr<engine::Model> model;
 };
 
-/// Opens a Hugging Face folder. UserError naming what is missing or does not fit, a tokenizer larger than the embedding
+/// Opens a Hugging Face folder, or an adapter's that has a tokenizer beside it. UserError naming what is missing or does not fit, a tokenizer larger than the embedding
 /// included. `threads` 0: one per core.
 TextModel open_text_model(const std::filesystem::path& folder, int threads);
+/// The same with all of the engine's options; the vocabulary in use is the tokenizer's.
+TextModel open_text_model(const std::filesystem::path& folder, engine::EngineOptions options);
 
 /// A folder as it is, or the name of an embedded base model (a folder beside the program, models/NAME).
 /// UserError that lists the embedded models when it is neither.

@@ -92,9 +92,13 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
   task_ = make_task(options_.source, options_.model);
-  const auto threads = static_cast<int>(options_.threads);
-  policy_.emplace(open_text_model(checkpoint.empty() ? std::filesystem::path(options_.model) : checkpoint, threads));
-  base_ = checkpoint.empty() ? policy_->model->clone() : open_text_model(options_.model, threads).model;
+  const engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
+  const std::filesystem::path base = options_.model;
+  // Adapters begin as no correction: a copy of the policy is then the base, and shares its frozen weights.
+  const bool has_adapters = engine.lora.rank > 0;
+  policy_.emplace(open_text_model(checkpoint.empty() || has_adapters ? base : checkpoint, engine));
+  base_ = checkpoint.empty() || has_adapters ? policy_->model->clone() : open_text_model(base, static_cast<int>(options_.threads)).model;
+  if (has_adapters && !checkpoint.empty()) policy_->model->load_adapters(checkpoint);
   evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get()}, scoring_->terms());
   // Last: that a reward cannot be had at all matters more than a problem that does not fit.
   require_usable(*task_, *policy_, options_);

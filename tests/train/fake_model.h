@@ -58,6 +58,8 @@ class FakeModel final : public engine::Model {
     }
     return result;
   }
+  void load_adapters(const std::filesystem::path&) override { throw std::logic_error("the fake model has no adapters"); }
+  void save_merged(const std::filesystem::path&, const std::string&) const override { throw std::logic_error("the fake model has no weights"); }
 
   void move_towards(const engine::Model& other, double share) override {
     weight += share * (dynamic_cast<const FakeModel&>(other).weight - weight);

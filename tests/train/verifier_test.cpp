@@ -74,6 +74,8 @@ class FakeModel : public engine::Model {
   void save(const std::filesystem::path&) const override {}
   void save_optimizer(const std::filesystem::path&) const override {}
   void load_optimizer(const std::filesystem::path&) override {}
+  void load_adapters(const std::filesystem::path&) override { throw std::logic_error("the fake model has no adapters"); }
+  void save_merged(const std::filesystem::path&, const std::string&) const override { throw std::logic_error("the fake model has no weights"); }
   void move_towards(const Model&, double) override { throw std::logic_error("a verifier does not move"); }
   std::unique_ptr<Model> clone() const override { return std::make_unique<FakeModel>(tokenizer_, reply_); }
   engine::PhaseSeconds phase_seconds() const override { return {}; }

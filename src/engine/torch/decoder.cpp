@@ -1,4 +1,4 @@
-#include "engine/torch/decoder.h"
+#include "engine/torch/decoder_slots.h"
 
 #include <algorithm>
 #include <cstring>
@@ -78,24 +78,50 @@ Decoder::Decoder(ModelConfig config, at::ScalarType dtype)
     for (const auto& part : slot.parts) total += numel(part.second);
   }
   weights_ = at::zeros({total}, at::TensorOptions().dtype(dtype));
+  make_windows();
+}
+
+void Decoder::make_windows() {
   std::int64_t offset = 0;
   for (const Slot& slot : slots()) {
     std::vector<std::int64_t> shape = slot.parts[0].second;
     for (std::size_t i = 1; i < slot.parts.size(); ++i) shape[0] += slot.parts[i].second[0];
-    *slot.leaf = weights_.narrow(0, offset, numel(shape)).view(shape).detach().requires_grad_(true);
+    *slot.leaf = weights_.narrow(0, offset, numel(shape)).view(shape).detach().requires_grad_(!adapters_.defined());
     offset += numel(shape);
   }
   if (config_.tie_word_embeddings) head_ = embedding_;
+  offset = 0;
+  for (const AdapterSlot& slot : adapter_slots()) {
+    Adapter adapter{.first_column = slot.first_column};
+    for (at::Tensor* leaf : {&adapter.a, &adapter.b}) {
+      const std::vector<std::int64_t> shape = leaf == &adapter.a ? std::vector{lora_.rank, slot.inputs} : std::vector{slot.outputs, lora_.rank};
+      *leaf = adapters_.narrow(0, offset, numel(shape)).view(shape).detach().requires_grad_(true);
+      offset += numel(shape);
+    }
+    slot.place->push_back(adapter);
+  }
 }
 
 at::Tensor& Decoder::gradients() {
   if (!gradients_.defined()) {
-    gradients_ = at::zeros_like(weights_);
+    gradients_ = at::zeros_like(trained());
     std::int64_t offset = 0;
-    for (const Slot& slot : slots()) {
-      // Backward passes then add into the flat vector, and clipping and AdamW each are one call.
-      slot.leaf->mutable_grad() = gradients_.narrow(0, offset, slot.leaf->numel()).view(slot.leaf->sizes());
-      offset += slot.leaf->numel();
+    // Backward passes then add into the flat vector, and clipping and AdamW each are one call.
+    const auto collect = [&](const at::Tensor& leaf) {
+      leaf.mutable_grad() = gradients_.narrow(0, offset, leaf.numel()).view(leaf.sizes());
+      offset += leaf.numel();
+    };
+    if (adapters_.defined()) {
+      for (LayerWeights& layer : layers_) {
+        for (const auto* adapters : {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters}) {
+          for (const Adapter& adapter : *adapters) {
+            collect(adapter.a);
+            collect(adapter.b);
+          }
+        }
+      }
+    } else {
+      for (const Slot& slot : slots()) collect(*slot.leaf);
     }
   }
   return gradients_;
@@ -116,30 +142,73 @@ const RotaryTable& Decoder::rotary(std::int64_t positions) {
   return rotary_;
 }
 
-at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit) {
-  const at::Tensor ids = at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong);
-  const std::int64_t last = *std::max_element(batch.positions.begin(), batch.positions.end());
-  const RotaryTable& table = rotary(last + 1);
+at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit) {
+  const LayerWeights& layer = layers_[index];
   const double epsilon = config_.rms_norm_eps;
   const auto normed = [&](const at::Tensor& rows, const at::Tensor& weight) {
     return weight.defined() ? rms_norm(rows, weight, epsilon) : rows;
   };
-  /// x plus a projection of `rows`, which some families norm before they add it.
-  const auto add = [&](const at::Tensor& x, const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias,
-                       const at::Tensor& norm) {
-    if (!norm.defined()) return add_linear_map(x, rows, weight, bias);
-    return at::add(x, rms_norm(linear_map(rows, weight, bias), norm, epsilon));
+  const auto corrected = [&](at::Tensor y, const at::Tensor& rows, const std::vector<Adapter>& adapters) {
+    for (const Adapter& adapter : adapters) y = add_adapter(y, rows, adapter, adapter_scale());
+    return y;
   };
-  at::Tensor x = at::embedding(embedding_, ids);
+  const auto product = [&](const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters) {
+    return corrected(linear_map(rows, weight, bias), rows, adapters);
+  };
+  /// x plus a projection of `rows`, which some families norm before they add it.
+  const auto add = [&](const at::Tensor& to, const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias,
+                       const std::vector<Adapter>& adapters, const at::Tensor& norm) {
+    if (!norm.defined()) return corrected(add_linear_map(to, rows, weight, bias), rows, adapters);
+    return at::add(to, rms_norm(product(rows, weight, bias, adapters), norm, epsilon));
+  };
+  const at::Tensor qkv = product(normed(x, layer.input_norm), layer.qkv, layer.qkv_bias, layer.qkv_adapters);
+  const at::Tensor prepared = prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, rotary_, shape_, head_norm_, epsilon);
+  if (visit) visit(index, prepared);
+  const at::Tensor attended = attention(prepared, batch, shape_, config_.window(index));
+  const at::Tensor middle = add(x, attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm);
+  const at::Tensor gate_up = product(normed(middle, layer.mlp_norm), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters);
+  return add(middle, swiglu(gate_up), layer.down, layer.down_bias, layer.down_adapters, layer.mlp_out_norm);
+}
+
+namespace {
+
+/// A layer that keeps only its input and is computed again on the way back.
+struct RecomputedLayer : torch::autograd::Function<RecomputedLayer> {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, Decoder* decoder, std::int64_t layer,
+                            const PackedBatch* batch) {
+    context->save_for_backward({x});
+    context->saved_data["decoder"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(decoder));
+    context->saved_data["batch"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(batch));
+    context->saved_data["layer"] = layer;
+    const torch::NoGradGuard no_grad;
+    return decoder->run_layer(static_cast<std::size_t>(layer), x, *batch);
+  }
+
+  static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
+                                                 const torch::autograd::variable_list& gradients) {
+    const auto pointer = [&](const char* name) { return static_cast<std::intptr_t>(context->saved_data[name].toInt()); };
+    auto* const decoder = reinterpret_cast<Decoder*>(pointer("decoder"));
+    const auto& batch = *reinterpret_cast<const PackedBatch*>(pointer("batch"));
+    const at::Tensor x = context->get_saved_variables()[0].detach().requires_grad_(true);
+    {
+      const torch::AutoGradMode with_grad(true);
+      // Its weights' gradients are collected where those of any layer are.
+      decoder->run_layer(static_cast<std::size_t>(context->saved_data["layer"].toInt()), x, batch).backward(gradients[0]);
+    }
+    return {x.grad(), at::Tensor(), at::Tensor(), at::Tensor()};
+  }
+};
+
+}  // namespace
+
+at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit) {
+  rotary(1 + *std::max_element(batch.positions.begin(), batch.positions.end()));
+  at::Tensor x = embed_tokens(embedding_, batch);
+  const bool recompute = checkpointing_ && torch::GradMode::is_enabled();
+  // A layer that is computed again must be asked for a gradient although its input needs none.
+  if (recompute && !x.requires_grad()) x.requires_grad_(true);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const LayerWeights& layer = layers_[i];
-    const at::Tensor qkv = linear_map(normed(x, layer.input_norm), layer.qkv, layer.qkv_bias);
-    const at::Tensor prepared = prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, table, shape_, head_norm_, epsilon);
-    if (visit) visit(i, prepared);
-    const at::Tensor attended = attention(prepared, batch, shape_, config_.window(i));
-    x = add(x, attended, layer.output, layer.output_bias, layer.attention_norm);
-    const at::Tensor gate_up = linear_map(normed(x, layer.mlp_norm), layer.gate_up, layer.gate_up_bias);
-    x = add(x, swiglu(gate_up), layer.down, layer.down_bias, layer.mlp_out_norm);
+    x = recompute ? RecomputedLayer::apply(x, this, static_cast<std::int64_t>(i), &batch) : run_layer(i, x, batch, visit);
   }
   return x;
 }
@@ -174,7 +243,9 @@ std::vector<Decoder::NamedWindow> Decoder::windows(const at::Tensor& flat) const
 }
 
 std::vector<Decoder::NamedWindow> Decoder::named_weights() const { return windows(weights_); }
-std::vector<Decoder::NamedWindow> Decoder::named_gradients() { return windows(gradients()); }
+std::vector<Decoder::NamedWindow> Decoder::named_gradients() {
+  return adapters_.defined() ? adapter_windows(gradients()) : windows(gradients());
+}
 
 void Decoder::initialize(std::uint64_t seed) {
   for (const NamedWindow& entry : named_weights()) {
@@ -192,17 +263,32 @@ void Decoder::initialize(std::uint64_t seed) {
 
 void Decoder::copy_from(const Decoder& other) { weights_.copy_(other.weights_); }
 
+std::shared_ptr<Decoder> Decoder::clone() const {
+  auto copy = std::make_shared<Decoder>(*this);
+  if (adapters_.defined()) {
+    copy->adapters_ = adapters_.clone();
+  } else {
+    copy->weights_ = weights_.clone();
+  }
+  copy->gradients_ = at::Tensor();
+  for (LayerWeights& layer : copy->layers_) {
+    for (auto* adapters : {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters}) adapters->clear();
+  }
+  copy->make_windows();
+  return copy;
+}
+
 namespace {
 
 /// A floating-point type that weights may be stored in.
-at::ScalarType stored_type(const TensorView& view, const std::string& name, const Checkpoint& checkpoint) {
+at::ScalarType stored_type(const TensorView& view, const std::string& name, const std::string& file) {
   switch (view.dtype) {
     case DType::kF64: return at::kDouble;
     case DType::kF32: return at::kFloat;
     case DType::kF16: return at::kHalf;
     case DType::kBF16: return at::kBFloat16;
     default:
-      base::user_error(checkpoint.file_of(name).string(), "tensor '{}': dtype {} is not supported, want F32, BF16, F16 or F64",
+      base::user_error(file, "tensor '{}': dtype {} is not supported, want F32, BF16, F16 or F64",
                        name, dtype_name(view.dtype));
   }
 }
@@ -212,27 +298,30 @@ bool is_derived(const std::string& name) { return name.ends_with(".rotary_emb.in
 
 }  // namespace
 
+void copy_tensor(const TensorView& view, const at::Tensor& window, const std::string& file, const std::string& name) {
+  const std::vector<std::int64_t> shape(window.sizes().begin(), window.sizes().end());
+  if (view.shape != shape) {
+    base::user_error(file, "tensor '{}': shape [{}], want [{}] from config.json", name, fmt::join(view.shape, ", "),
+                     fmt::join(shape, ", "));
+  }
+  const at::ScalarType type = stored_type(view, name, file);
+  const auto address = reinterpret_cast<std::uintptr_t>(view.bytes.data());
+  if (address % dtype_size(view.dtype) == 0) {
+    // The file is mapped read-only; copy_ reads it once, converting on the way.
+    window.copy_(at::from_blob(const_cast<std::byte*>(view.bytes.data()), shape, type));
+  } else {
+    at::Tensor aligned = at::empty(shape, at::TensorOptions().dtype(type));
+    std::memcpy(aligned.data_ptr(), view.bytes.data(), view.bytes.size());
+    window.copy_(aligned);
+  }
+}
+
 void Decoder::load(const std::filesystem::path& folder) {
   const Checkpoint checkpoint(folder);
   std::set<std::string> known;
   for (const NamedWindow& entry : named_weights()) {
     known.insert(entry.name);
-    const TensorView& view = checkpoint.get(entry.name);
-    const std::vector<std::int64_t> shape(entry.window.sizes().begin(), entry.window.sizes().end());
-    if (view.shape != shape) {
-      base::user_error(checkpoint.file_of(entry.name).string(), "tensor '{}': shape [{}], want [{}] from config.json", entry.name,
-                       fmt::join(view.shape, ", "), fmt::join(shape, ", "));
-    }
-    const at::ScalarType type = stored_type(view, entry.name, checkpoint);
-    const auto address = reinterpret_cast<std::uintptr_t>(view.bytes.data());
-    if (address % dtype_size(view.dtype) == 0) {
-      // The file is mapped read-only; copy_ reads it once, converting on the way.
-      entry.window.copy_(at::from_blob(const_cast<std::byte*>(view.bytes.data()), shape, type));
-    } else {
-      at::Tensor aligned = at::empty(shape, at::TensorOptions().dtype(type));
-      std::memcpy(aligned.data_ptr(), view.bytes.data(), view.bytes.size());
-      entry.window.copy_(aligned);
-    }
+    copy_tensor(checkpoint.get(entry.name), entry.window, checkpoint.file_of(entry.name).string(), entry.name);
   }
   for (const std::string& name : checkpoint.names()) {
     if (known.contains(name) || is_derived(name)) continue;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/lora.h"
 #include "engine/torch/functions.h"
 #include "engine/torch/torch.h"
 
@@ -29,6 +30,8 @@ struct LayerWeights {
   at::Tensor down;            // [D, F]
   at::Tensor down_bias;       // [D]
   at::Tensor mlp_out_norm;    // [D]: after the MLP, before the residual sum
+  // Corrections of the four products, where adapters are trained.
+  std::vector<Adapter> qkv_adapters, output_adapters, gate_up_adapters, down_adapters;
 };
 
 class Decoder {
@@ -43,10 +46,21 @@ class Decoder {
   const at::Tensor& head() const { return head_; }                    // [V, D]; the embedding itself when tied
   const std::vector<LayerWeights>& layers() const { return layers_; }
 
-  /// All weights and all gradients, each as one vector; the tensors above are windows into them.
+  /// All weights as one vector; the tensors above are windows into it.
   at::Tensor& weights() { return weights_; }
   const at::Tensor& weights() const { return weights_; }
+  /// What training changes, and its gradients, each as one vector: the weights, or the adapters where there are some.
+  at::Tensor& trained() { return adapters_.defined() ? adapters_ : weights_; }
+  const at::Tensor& trained() const { return adapters_.defined() ? adapters_ : weights_; }
   at::Tensor& gradients();
+
+  /// Freezes the weights and puts adapters over them; their corrections are zero until trained or loaded.
+  void add_adapters(const LoraOptions& options);
+  const LoraOptions& lora() const { return lora_; }  ///< rank 0: no adapters
+  double adapter_scale() const { return lora_.scale(); }
+
+  /// On the way forward keep only what enters each layer, and compute the layer again on the way back.
+  void set_checkpointing(bool on) { checkpointing_ = on; }
 
   /// Sees each layer's prepared queries, keys and values: how a rollout fills its cache.
   using LayerVisitor = std::function<void(std::size_t layer, const at::Tensor& prepared)>;
@@ -68,6 +82,10 @@ class Decoder {
   void load(const std::filesystem::path& folder);
   void initialize(std::uint64_t seed);
   void copy_from(const Decoder& other);
+  /// A decoder of its own. Frozen weights are shared: nothing changes them.
+  std::shared_ptr<Decoder> clone() const;
+  /// Sets the adapters from a folder's adapter_model.safetensors.
+  void load_adapters(const std::filesystem::path& folder);
 
   /// One tensor as Hugging Face names it; a window into the weights, or into the gradients.
   struct NamedWindow {
@@ -75,18 +93,33 @@ class Decoder {
     at::Tensor window;
   };
   std::vector<NamedWindow> named_weights() const;
+  /// Of what is trained.
   std::vector<NamedWindow> named_gradients();
+  /// As PEFT names them; empty without adapters.
+  std::vector<NamedWindow> named_adapters() const;
+  /// The weights with the adapters' corrections added: copies where there are some.
+  std::vector<NamedWindow> merged_weights() const;
+
+  /// One layer: x [N, D] to what enters the next.
+  at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit = {});
 
  private:
   struct Slot;
+  struct AdapterSlot;
   std::vector<Slot> slots();
+  std::vector<AdapterSlot> adapter_slots();
   std::vector<NamedWindow> windows(const at::Tensor& flat) const;
+  std::vector<NamedWindow> adapter_windows(const at::Tensor& flat) const;
+  void make_windows();
 
   ModelConfig config_;
   kernels::HeadShape shape_;
   HeadNorm head_norm_;
   at::Tensor weights_;    // [P]
-  at::Tensor gradients_;  // [P], made at first use
+  LoraOptions lora_;
+  at::Tensor adapters_;   // all adapters, undefined without
+  at::Tensor gradients_;  // of what is trained, made at first use
+  bool checkpointing_ = false;
   at::Tensor embedding_, final_norm_, head_;
   std::vector<LayerWeights> layers_;
   RotaryTable rotary_;

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 #include <torch/version.h>
 
+#include "base/error.h"
 #include "engine/library.h"
 #include "engine/torch/torch_model.h"
 
@@ -22,18 +23,33 @@ void prepare_process(const EngineOptions& options) {
   if (options.threads > 0) at::set_num_threads(options.threads);
 }
 
+/// `lora`: rank 0 for none. `adapters`: the folder that has them, empty for new ones.
+std::unique_ptr<Model> finish(std::shared_ptr<Decoder> decoder, const EngineOptions& options, const LoraOptions& lora,
+                              const std::filesystem::path& weights, const std::filesystem::path& adapters) {
+  const torch::NoGradGuard no_grad;
+  decoder->set_checkpointing(options.checkpoint_activations);
+  if (lora.rank > 0) decoder->add_adapters(lora);
+  if (!adapters.empty()) decoder->load_adapters(adapters);
+  return std::make_unique<TorchModel>(std::move(decoder), options, weights);
+}
+
 std::unique_ptr<Model> open(const std::filesystem::path& folder, const EngineOptions& options) {
   prepare_process(options);
-  auto decoder = std::make_shared<Decoder>(read_model_config(folder), at::kFloat);
-  decoder->load(folder);
-  return std::make_unique<TorchModel>(std::move(decoder), options);
+  const auto adapter = read_adapter_config(folder);
+  if (adapter && options.lora.rank > 0) {
+    base::user_error("model", "{} is an adapter already, want the model itself to train adapters over", folder.string());
+  }
+  const std::filesystem::path weights = adapter ? adapter->base : folder;
+  auto decoder = std::make_shared<Decoder>(read_model_config(weights), at::kFloat);
+  decoder->load(weights);
+  return finish(std::move(decoder), options, adapter ? adapter->lora : options.lora, weights, adapter ? folder : std::filesystem::path());
 }
 
 std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options) {
   prepare_process(options);
   auto decoder = std::make_shared<Decoder>(config, at::kFloat);
   decoder->initialize(seed);
-  return std::make_unique<TorchModel>(std::move(decoder), options);
+  return finish(std::move(decoder), options, options.lora, {}, {});
 }
 
 std::string versions() {

@@ -24,50 +24,105 @@ kernels::HeadShape kept_shape(AutogradContext* context) {
 using MaybeTensor = std::optional<at::Tensor>;
 MaybeTensor maybe(const at::Tensor& tensor) { return tensor.defined() ? MaybeTensor(tensor) : std::nullopt; }
 
-/// {dx, dW, d bias} of x W^T + bias.
-variable_list linear_backward(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, bool has_bias) {
-  at::Tensor dx = at::empty_like(x);
-  at::Tensor d_weight = at::zeros_like(weight);
-  at::Tensor d_bias;
-  times_plain(dy, weight, dx);
-  add_transposed_times(dy, x, d_weight);
-  if (has_bias) {
-    d_bias = at::zeros({weight.size(0)}, weight.options());
-    by_type(dy, [&](auto zero) {
-      using T = decltype(zero);
-      kernels::sum_rows(dy.const_data_ptr<T>(), d_bias.data_ptr<T>(), dy.size(0), dy.size(1));
-    });
+/// {dx, dW, d bias} of x W^T + bias, whose x is tensor number `edge` of the function. x is needed for dW alone.
+variable_list linear_backward(AutogradContext* context, const at::Tensor& dy, std::size_t edge) {
+  const auto saved = context->get_saved_variables();
+  const at::Tensor &x = saved[0], &weight = saved[1];
+  const GradientTarget d_weight(context, "weight", edge + 1, weight.sizes(), dy.options());
+  at::Tensor dx;
+  if (context->needs_input_grad(edge)) {
+    dx = at::empty({dy.size(0), weight.size(1)}, dy.options());
+    times_plain(dy, weight, dx);
   }
-  return {dx, d_weight, d_bias};
+  if (d_weight.add.defined()) add_transposed_times(dy, x, d_weight.add);
+  at::Tensor d_bias;
+  if (context->saved_data["has_bias"].toBool()) {
+    const GradientTarget target(context, "bias", edge + 2, {weight.size(0)}, dy.options());
+    if (target.add.defined()) {
+      by_type(dy, [&](auto zero) {
+        using T = decltype(zero);
+        kernels::sum_rows(dy.const_data_ptr<T>(), target.add.data_ptr<T>(), dy.size(0), dy.size(1));
+      });
+    }
+    d_bias = target.result;
+  }
+  return {dx, d_weight.result, d_bias};
+}
+
+void keep_linear(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const MaybeTensor& bias) {
+  context->save_for_backward({weight.requires_grad() ? x : at::Tensor(), weight});
+  context->saved_data["has_bias"] = bias.has_value();
+  keep_place(context, "weight", weight);
+  if (bias) keep_place(context, "bias", *bias);
 }
 
 struct Linear : Function<Linear> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const MaybeTensor& bias) {
-    context->save_for_backward({x, weight});
-    context->saved_data["has_bias"] = bias.has_value();
+    keep_linear(context, x, weight, bias);
     return times_transposed(x, weight, {}, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
-    return linear_backward(gradients[0].contiguous(), saved[0], saved[1], context->saved_data["has_bias"].toBool());
+    return linear_backward(context, gradients[0].contiguous(), 0);
   }
 };
 
 struct LinearAdd : Function<LinearAdd> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
                             const MaybeTensor& bias) {
-    context->save_for_backward({x, weight});
-    context->saved_data["has_bias"] = bias.has_value();
+    keep_linear(context, x, weight, bias);
     return times_transposed(x, weight, residual, bias.value_or(at::Tensor()));
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const auto saved = context->get_saved_variables();
     const at::Tensor dy = gradients[0].contiguous();
-    variable_list result = linear_backward(dy, saved[0], saved[1], context->saved_data["has_bias"].toBool());
+    variable_list result = linear_backward(context, dy, 1);
     result.insert(result.begin(), dy);
     return result;
+  }
+};
+
+/// Rows of a table. Unlike the library's, its gradient needs no second table.
+struct Embedding : Function<Embedding> {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& table, const PackedBatch& batch, const at::Tensor& ids) {
+    context->saved_data["sizes"] = table.sizes().vec();
+    keep_place(context, "table", table);
+    keep_batch(context, batch);
+    return at::index_select(table, 0, ids);
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::Tensor dy = gradients[0].contiguous();
+    const GradientTarget target(context, "table", 0, context->saved_data["sizes"].toIntVector(), dy.options());
+    const PackedBatch& batch = kept_batch(context);
+    if (target.add.defined()) {
+      by_type(dy, [&](auto zero) {
+        using T = decltype(zero);
+        kernels::add_to_rows(dy.const_data_ptr<T>(), batch.ids.data(), target.add.data_ptr<T>(), dy.size(0), dy.size(1));
+      });
+    }
+    return {target.result, at::Tensor(), at::Tensor()};
+  }
+};
+
+/// Adds scale * v to some of y's columns, in place.
+struct AddColumns : Function<AddColumns> {
+  static at::Tensor forward(AutogradContext* context, at::Tensor y, const at::Tensor& v, std::int64_t first, double scale) {
+    by_type(y, [&](auto zero) {
+      using T = decltype(zero);
+      kernels::add_columns(y.data_ptr<T>(), v.const_data_ptr<T>(), y.size(0), y.size(1), first, v.size(1), static_cast<T>(scale));
+    });
+    context->mark_dirty({y});
+    context->saved_data["first"] = first;
+    context->saved_data["width"] = v.size(1);
+    context->saved_data["scale"] = scale;
+    return y;
+  }
+
+  static variable_list backward(AutogradContext* context, const variable_list& gradients) {
+    const at::Tensor dv = gradients[0].narrow(1, context->saved_data["first"].toInt(), context->saved_data["width"].toInt())
+                              .mul(context->saved_data["scale"].toDouble());
+    return {gradients[0], dv, at::Tensor(), at::Tensor()};
   }
 };
 
@@ -81,6 +136,7 @@ struct RmsNorm : Function<RmsNorm> {
                         x.size(0), x.size(1), epsilon);
     });
     context->save_for_backward({x, weight, inverse_rms});
+    keep_place(context, "weight", weight);
     return y;
   }
 
@@ -88,14 +144,16 @@ struct RmsNorm : Function<RmsNorm> {
     const auto saved = context->get_saved_variables();
     const at::Tensor dy = gradients[0].contiguous();
     at::Tensor dx = at::empty_like(saved[0]);
-    at::Tensor d_weight = at::zeros_like(saved[1]);
+    const GradientTarget target(context, "weight", 1, saved[1].sizes(), dy.options());
+    // The kernel gives both at once; a frozen weight's is small enough to be thrown away.
+    at::Tensor d_weight = target.add.defined() ? target.add : at::zeros_like(saved[1]);
     by_type(dx, [&](auto zero) {
       using T = decltype(zero);
       kernels::rms_norm_backward(dy.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), saved[1].const_data_ptr<T>(),
                                  saved[2].const_data_ptr<T>(), dx.data_ptr<T>(), d_weight.data_ptr<T>(), dx.size(0),
                                  dx.size(1));
     });
-    return {dx, d_weight, at::Tensor()};
+    return {dx, target.result, at::Tensor()};
   }
 };
 
@@ -210,6 +268,12 @@ at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight, const at::T
 }
 at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return LinearAdd::apply(residual, x, weight, maybe(bias));
+}
+at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& adapter, double scale) {
+  return AddColumns::apply(y, linear_map(linear_map(x, adapter.a), adapter.b), adapter.first_column, scale);
+}
+at::Tensor embed_tokens(const at::Tensor& table, const PackedBatch& batch) {
+  return Embedding::apply(table, batch, at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong));
 }
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   return RmsNorm::apply(x, weight, epsilon);

@@ -13,6 +13,18 @@ at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight, const at::T
 at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
                           const at::Tensor& bias = {});
 
+/// A trained correction of low rank to a frozen product: y[:, first_column ..] += scale * (x a^T) b^T.
+struct Adapter {
+  at::Tensor a;  // [R, D]
+  at::Tensor b;  // [F, R]
+  std::int64_t first_column = 0;
+};
+/// Changes y, [N, at least first_column + F], and returns it. x: [N, D].
+at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& adapter, double scale);
+
+/// The rows of a table that the batch's tokens name. table: [V, D] -> [N, D]. `batch` must outlive the backward pass.
+at::Tensor embed_tokens(const at::Tensor& table, const PackedBatch& batch);
+
 /// y = weight * x / rms(x). x: [N, D], weight: [D].
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon);
 

@@ -25,6 +25,33 @@ inline const PackedBatch& kept_batch(torch::autograd::AutogradContext* context) 
   return *reinterpret_cast<const PackedBatch*>(static_cast<std::intptr_t>(context->saved_data["batch"].toInt()));
 }
 
+/// Where a leaf's gradient is collected; undefined when it has no such place yet. A function that adds to it there, and hands
+/// nothing back, spares autograd a tensor of the weight's size.
+inline at::Tensor place_of(const at::Tensor& leaf) {
+  return leaf.defined() && leaf.is_leaf() && leaf.requires_grad() ? leaf.grad() : at::Tensor();
+}
+/// Not saved as a variable: it is written to on the way back, which autograd would take for a mistake.
+inline void keep_place(torch::autograd::AutogradContext* context, const char* name, const at::Tensor& leaf) {
+  if (const at::Tensor place = place_of(leaf); place.defined()) context->saved_data[name] = place;
+}
+
+/// On the way back: where a weight's gradient goes. `add` is where to add it, undefined when none is wanted; `result` is
+/// what to hand to autograd, undefined when it was added in place.
+struct GradientTarget {
+  at::Tensor add;
+  at::Tensor result;
+
+  /// `edge`: the weight's place among the function's tensors.
+  GradientTarget(torch::autograd::AutogradContext* context, const char* name, std::size_t edge, at::IntArrayRef sizes,
+                 const at::TensorOptions& options) {
+    if (const auto place = context->saved_data.find(name); place != context->saved_data.end()) {
+      add = place->second.toTensor();
+    } else if (context->needs_input_grad(edge)) {
+      add = result = at::zeros(sizes, options);
+    }
+  }
+};
+
 // The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
 
 /// x W^T + residual + bias, the last two where defined, into `y`. Float adds what it can while the product's sums are in

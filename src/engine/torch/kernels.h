@@ -53,6 +53,12 @@ void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_we
                             const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
                             T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm);
 
+/// table[ids[r]] += x[r], in the order of r. x: [rows, width].
+template <class T>
+void add_to_rows(const T* x, const std::int64_t* ids, T* table, std::int64_t rows, std::int64_t width);
+/// y[r][first + i] += scale * v[r][i]. y: [rows, y_width], v: [rows, v_width].
+template <class T>
+void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std::int64_t first, std::int64_t v_width, T scale);
 /// y[r] += row for each row. y: [rows, width].
 template <class T>
 void add_row(T* y, const T* row, std::int64_t rows, std::int64_t width);

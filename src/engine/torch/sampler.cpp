@@ -246,7 +246,7 @@ class Sampler {
     const RotaryTable& rotary = decoder_.rotary(last_position + 1);
     for (std::size_t l = 0; l < decoder_.layers().size(); ++l) {
       const LayerWeights& layer = decoder_.layers()[l];
-      multiply(norm_before(x, layer.input_norm, normed), layer.qkv, layer.qkv_bias, qkv);
+      multiply(norm_before(x, layer.input_norm, normed), layer.qkv, layer.qkv_bias, layer.qkv_adapters, qkv);
       kernels::prepare_heads(qkv.const_data_ptr<float>(), prepared.data_ptr<float>(), pointer(layer.query_norm),
                              pointer(layer.key_norm), inverse_rms_.data_ptr<float>(), positions_.data(),
                              rotary.cosine.const_data_ptr<float>(), rotary.sine.const_data_ptr<float>(), count, shape_,
@@ -254,13 +254,13 @@ class Sampler {
       point_caches(l);
       kernels::decode_attention(prepared.const_data_ptr<float>(), attended.data_ptr<float>(),
                                 std::span(caches_).first(active_.size()), shape_, config.window(l));
-      add_product(attended, layer.output, layer.output_bias, layer.attention_norm, x);
-      multiply(norm_before(x, layer.mlp_norm, normed), layer.gate_up, layer.gate_up_bias, gate_up);
+      add_product(attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm, x);
+      multiply(norm_before(x, layer.mlp_norm, normed), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters, gate_up);
       kernels::swiglu(gate_up.const_data_ptr<float>(), gated.data_ptr<float>(), count, config.intermediate_size);
-      add_product(gated, layer.down, layer.down_bias, layer.mlp_out_norm, x);
+      add_product(gated, layer.down, layer.down_bias, layer.down_adapters, layer.mlp_out_norm, x);
     }
     norm(x, decoder_.final_norm(), normed);
-    multiply(normed, decoder_.head().narrow(0, 0, vocabulary_), {}, logits);
+    multiply(normed, decoder_.head().narrow(0, 0, vocabulary_), {}, {}, logits);
     return logits;
   }
 
@@ -272,23 +272,36 @@ class Sampler {
                                 weight.size(1), add, y.data_ptr<float>());
   }
 
-  /// y = x W^T + bias.
-  static void multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, at::Tensor& y) {
+  /// y = x W^T + bias, corrected.
+  void multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters, at::Tensor& y) {
     product(x, weight, {pointer(bias), /*one_row=*/true}, y);
+    correct(x, adapters, y);
   }
 
-  /// x += rows W^T + bias, or its norm where the family has one there.
-  void add_product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const at::Tensor& norm_weight,
-                   at::Tensor& x) {
+  /// x += rows W^T + bias, corrected, or its norm where the family has one there.
+  void add_product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters,
+                   const at::Tensor& norm_weight, at::Tensor& x) {
     if (norm_weight.defined()) {
       at::Tensor projected = projected_.narrow(0, 0, x.size(0)), normed = normed_.narrow(0, 0, x.size(0));
-      multiply(rows, weight, bias, projected);
+      multiply(rows, weight, bias, adapters, projected);
       norm(projected, norm_weight, normed);
       x.add_(normed);
       return;
     }
     product(rows, weight, {x.const_data_ptr<float>()}, x);
     if (bias.defined()) kernels::add_row(x.data_ptr<float>(), pointer(bias), x.size(0), x.size(1));
+    correct(rows, adapters, x);
+  }
+
+  /// As add_adapter, without autograd.
+  void correct(const at::Tensor& x, const std::vector<Adapter>& adapters, at::Tensor& y) const {
+    for (const Adapter& adapter : adapters) {
+      at::Tensor narrow = at::empty({x.size(0), adapter.a.size(0)}, x.options()), wide = at::empty({x.size(0), adapter.b.size(0)}, x.options());
+      product(x, adapter.a, {}, narrow);
+      product(narrow, adapter.b, {}, wide);
+      kernels::add_columns(y.data_ptr<float>(), wide.const_data_ptr<float>(), y.size(0), y.size(1), adapter.first_column, wide.size(1),
+                           static_cast<float>(decoder_.adapter_scale()));
+    }
   }
 
   /// x, or its norm in `normed` where the family has one at this entry.

@@ -22,8 +22,8 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
 
 }  // namespace
 
-TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options)
-    : decoder_(std::move(decoder)), options_(options), vocabulary_(options.vocabulary_in_use) {
+TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options, std::filesystem::path folder)
+    : decoder_(std::move(decoder)), options_(options), folder_(std::move(folder)), vocabulary_(options.vocabulary_in_use) {
   const std::int64_t rows = decoder_->config().vocab_size;
   if (vocabulary_ == 0) vocabulary_ = rows;
   if (vocabulary_ > rows) {
@@ -122,22 +122,67 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
     second_moment_ = at::zeros_like(gradient);
   }
   ++steps_;
-  at::_fused_adamw_({decoder_->weights()}, {gradient}, {first_moment_}, {second_moment_}, {},
+  at::_fused_adamw_({decoder_->trained()}, {gradient}, {first_moment_}, {second_moment_}, {},
                     {at::scalar_tensor(static_cast<double>(steps_), at::kFloat)}, options.learning_rate, options.beta1,
                     options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   gradient.zero_();
   return norm;
 }
 
-void TorchModel::save(const std::filesystem::path& folder) const {
+namespace {
+
+void write_folder(const std::filesystem::path& folder, const std::vector<Decoder::NamedWindow>& windows, DType dtype,
+                  const ModelConfig& config, std::string_view dtype_name, std::int64_t shard_bytes) {
   std::vector<NamedTensor> tensors;
-  const auto windows = decoder_->named_weights();
+  for (const auto& [name, window] : windows) {
+    tensors.push_back({name, dtype, {window.sizes().begin(), window.sizes().end()}, bytes_of(window)});
+  }
+  write_checkpoint(folder, tensors, shard_bytes);
+  base::Json json = config_json(config);
+  json["torch_dtype"] = dtype_name;
+  base::write_file(folder / "config.json", json.dump(2) + "\n");
+  base::write_file(folder / "generation_config.json", generation_config_json(config).dump(2) + "\n");
+}
+
+}  // namespace
+
+void TorchModel::save(const std::filesystem::path& folder) const {
+  if (decoder_->lora().rank == 0) {
+    write_folder(folder, decoder_->named_weights(), DType::kF32, config(), "float32", options_.shard_bytes);
+    return;
+  }
+  std::vector<NamedTensor> tensors;
+  const auto windows = decoder_->named_adapters();
   for (const auto& [name, window] : windows) {
     tensors.push_back({name, DType::kF32, {window.sizes().begin(), window.sizes().end()}, bytes_of(window)});
   }
-  write_checkpoint(folder, tensors, options_.shard_bytes);
-  base::write_file(folder / "config.json", config_json(config()).dump(2) + "\n");
-  base::write_file(folder / "generation_config.json", generation_config_json(config()).dump(2) + "\n");
+  write_safetensors(folder / "adapter_model.safetensors", tensors);
+  const auto base = folder_.empty() ? folder_ : std::filesystem::absolute(folder_).lexically_normal();
+  base::write_file(folder / "adapter_config.json", adapter_config_json(decoder_->lora(), base).dump(2) + "\n");
+}
+
+void TorchModel::load_adapters(const std::filesystem::path& folder) {
+  if (decoder_->lora().rank == 0) base::user_error("model", "{} has adapters, but this model was opened without", folder.string());
+  const torch::NoGradGuard no_grad;
+  decoder_->load_adapters(folder);
+}
+
+void TorchModel::save_merged(const std::filesystem::path& folder, const std::string& dtype) const {
+  const std::tuple<const char*, DType, at::ScalarType> known[] = {
+      {"float32", DType::kF32, at::kFloat}, {"bfloat16", DType::kBF16, at::kBFloat16}, {"float16", DType::kF16, at::kHalf}};
+  for (const auto& [name, stored, type] : known) {
+    if (dtype != name) continue;
+    auto windows = decoder_->merged_weights();
+    for (auto& [tensor_name, window] : windows) {
+      window = window.to(type);
+      if (!at::isfinite(window).all().item<bool>()) {
+        base::run_error("export", "{} has values that {} cannot hold (or that are not finite), want another dtype", tensor_name, dtype);
+      }
+    }
+    write_folder(folder, windows, stored, config(), dtype, options_.shard_bytes);
+    return;
+  }
+  base::user_error("dtype", "'{}', want float32, bfloat16 or float16", dtype);
 }
 
 void TorchModel::save_optimizer(const std::filesystem::path& file) const {
@@ -164,7 +209,7 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   std::int64_t steps = 0;
   if (stored_steps.bytes.size() != sizeof(steps)) base::user_error("optimizer", "{}: steps is not one number", file.string());
   std::memcpy(&steps, stored_steps.bytes.data(), sizeof(steps));
-  const std::size_t wanted = decoder_->weights().nbytes();
+  const std::size_t wanted = decoder_->trained().nbytes();
   if (first.bytes.empty() && second.bytes.empty() && steps == 0) {
     first_moment_ = second_moment_ = at::Tensor();
     steps_ = 0;
@@ -175,8 +220,8 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
                      first.bytes.size(), wanted);
   }
   steps_ = steps;
-  first_moment_ = at::empty_like(decoder_->weights());
-  second_moment_ = at::empty_like(decoder_->weights());
+  first_moment_ = at::empty_like(decoder_->trained());
+  second_moment_ = at::empty_like(decoder_->trained());
   std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);
   std::memcpy(second_moment_.data_ptr(), second.bytes.data(), wanted);
 }
@@ -184,18 +229,14 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
 void TorchModel::move_towards(const Model& other, double share) {
   if (!(share >= 0 && share <= 1)) base::user_error("model", "a share of {} to move, want within 0..1", share);
   const auto* goal = dynamic_cast<const TorchModel*>(&other);
-  if (goal == nullptr || !goal->decoder_->weights().sizes().equals(decoder_->weights().sizes())) {
+  if (goal == nullptr || !goal->decoder_->trained().sizes().equals(decoder_->trained().sizes())) {
     base::user_error("model", "{} and {} parameters, want two models of one shape to move between", parameter_count(),
                      other.parameter_count());
   }
   const torch::NoGradGuard no_grad;
-  decoder_->weights().lerp_(goal->decoder_->weights(), share);
+  decoder_->trained().lerp_(goal->decoder_->trained(), share);
 }
 
-std::unique_ptr<Model> TorchModel::clone() const {
-  auto copy = std::make_shared<Decoder>(config(), decoder_->weights().scalar_type());
-  copy->copy_from(*decoder_);
-  return std::make_unique<TorchModel>(std::move(copy), options_);
-}
+std::unique_ptr<Model> TorchModel::clone() const { return std::make_unique<TorchModel>(decoder_->clone(), options_, folder_); }
 
 }  // namespace whet::engine

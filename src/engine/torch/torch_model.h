@@ -10,7 +10,8 @@ namespace whet::engine {
 
 class TorchModel final : public Model {
  public:
-  TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options);
+  /// `folder`: what the weights were read from, for adapters to name; empty for new ones.
+  TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options, std::filesystem::path folder = {});
 
   const ModelConfig& config() const override { return decoder_->config(); }
   std::int64_t parameter_count() const override { return decoder_->weights().numel(); }
@@ -22,6 +23,8 @@ class TorchModel final : public Model {
                            const PolicyGradient& gradient_of) override;
   double optimizer_step(const AdamOptions& options) override;
   void save(const std::filesystem::path& folder) const override;
+  void load_adapters(const std::filesystem::path& folder) override;
+  void save_merged(const std::filesystem::path& folder, const std::string& dtype) const override;
   void save_optimizer(const std::filesystem::path& file) const override;
   void load_optimizer(const std::filesystem::path& file) override;
   void move_towards(const Model& other, double share) override;
@@ -31,8 +34,9 @@ class TorchModel final : public Model {
  private:
   std::shared_ptr<Decoder> decoder_;
   EngineOptions options_;
+  std::filesystem::path folder_;
   std::int64_t vocabulary_;
-  at::Tensor first_moment_, second_moment_;  // [P], made at the first step
+  at::Tensor first_moment_, second_moment_;  // of what is trained, made at the first step
   std::int64_t steps_ = 0;
   PhaseSeconds seconds_;
 };
