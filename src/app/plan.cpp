@@ -56,7 +56,7 @@ struct Sources {
 Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   Lengths result{sources.prompt_tokens, options.sampling.max_new_tokens, "as given"};
   if (result.prompt > 0 && result.response > 0) return result;
-  const auto task = train::make_task(options.source);
+  const auto task = train::make_task(options.source, sources.folder);
   result.response = train::sampling_options(options.sampling, *task).max_new_tokens;
   if (result.prompt > 0) return result;
   if (!std::filesystem::exists(sources.folder / "tokenizer.json")) {
@@ -72,11 +72,14 @@ Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   return result;
 }
 
-/// Models that are kept beside the policy: the base, and those that vote.
+/// Models that are kept beside the policy, in sets of weights: the base, and those that vote, judge or propose.
 std::int64_t frozen_models(const train::TrainOptions& options) {
   std::int64_t count = 1;
   for (const rewards::Term& term : train::Scoring(options).terms()) {
-    const rewards::Votes votes = rewards::rewards().find(term.name).needs.votes;
+    const rewards::Needs& needs = rewards::rewards().find(term.name).needs;
+    const rewards::Votes votes = needs.votes;
+    if (needs.proposer) count += 4;  // it is trained too: gradients and AdamW's two moments beside its weights
+    if (needs.verdicts && train::is_other_model(options.verifier)) ++count;
     if (votes == rewards::Votes::kTeacher) ++count;
     if (votes == rewards::Votes::kPolicies) count += static_cast<std::int64_t>(options.evidence.voters.size());
   }
@@ -240,7 +243,8 @@ const base::Registrar kRegistered(
                   ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))->capture_default_str();
               app.add_flag("--json", *json, "one JSON object");
               add_config(app, *options, *config);
-              return [options, prompt_tokens, json] { return run(*options, *prompt_tokens, *json); };
+              // `config` is read while the command line is parsed, and must live until then.
+              return [options, prompt_tokens, json, config] { return run(*options, *prompt_tokens, *json); };
             }});
 
 }  // namespace

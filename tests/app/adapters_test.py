@@ -14,9 +14,9 @@ def newest(run):
 
 
 class Adapters(WhetTest):
-    def train(self, name, **options):
+    def train(self, name, *more, **options):
         run = self.folder / name
-        self.ok("train", *flags(SHORT, dict(model=self.model, reward="random"), options), "--out", run)
+        self.ok("train", *flags(SHORT, dict(model=self.model, reward="random"), options), *more, "--out", run)
         return run
 
     def logprobs(self, model):
@@ -57,7 +57,7 @@ class Adapters(WhetTest):
         self.assertEqual(repeatable(cut), repeatable(whole))
 
     def test_computing_layers_again_changes_no_byte_of_a_run(self):
-        kept, again = repeatable(self.train("kept")), repeatable(self.train("again", checkpoint_activations="true"))
+        kept, again = repeatable(self.train("kept")), repeatable(self.train("again", "--checkpoint-activations"))
         del kept["config.toml"], again["config.toml"]
         self.assertEqual(kept, again)
 

@@ -321,7 +321,8 @@ void Decoder::load(const std::filesystem::path& folder) {
   std::set<std::string> known;
   for (const NamedWindow& entry : named_weights()) {
     known.insert(entry.name);
-    copy_tensor(checkpoint.get(entry.name), entry.window, checkpoint.file_of(entry.name).string(), entry.name);
+    const TensorView& view = checkpoint.get(entry.name);  // before file_of, which only knows what is there
+    copy_tensor(view, entry.window, checkpoint.file_of(entry.name).string(), entry.name);
   }
   for (const std::string& name : checkpoint.names()) {
     if (known.contains(name) || is_derived(name)) continue;

@@ -1,4 +1,6 @@
 // Adapters over frozen weights, and layers that are computed again on the way back: gradients, sampling, files, resuming.
+#include <unistd.h>
+
 #include <map>
 
 #include "base/error.h"
@@ -136,7 +138,7 @@ TEST(Adapters, AreAllThatAnUpdateChanges) {
 
 class AdapterFiles : public testing::Test {
  protected:
-  AdapterFiles() : folder_(fs::path(testing::TempDir()) / "whet_adapters") {
+  AdapterFiles() : folder_(fs::path(testing::TempDir()) / fmt::format("whet_adapters_{}", ::getpid())) {
     fs::remove_all(folder_);
     for (const char* name : {"base", "adapter", "merged"}) fs::create_directories(folder_ / name);
     TorchModel(random_decoder(odd_config(), at::kFloat), {}).save(folder_ / "base");
