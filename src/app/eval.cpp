@@ -59,6 +59,12 @@ base::Json estimate_json(const analysis::Estimate& estimate) {
   return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
 }
 
+/// Where the problems come from, for a person: a generator's name, or files.
+std::string source_text(const train::ProblemOptions& source) {
+  const auto& files = source.held_out_problems.empty() ? source.problems : source.held_out_problems;
+  return files.empty() ? source.task : fmt::format("{}", fmt::join(files, ", "));
+}
+
 std::string estimate_text(const analysis::Estimate& estimate) {
   return fmt::format("{:.3f}  [{:.3f}, {:.3f}]", estimate.value, estimate.low, estimate.high);
 }
@@ -103,7 +109,7 @@ int run(const EvalOptions& options, bool json) {
   const double rollouts = static_cast<double>(evaluation.samples);
   if (json) {
     base::Json object = {{"model", options.model},
-                         {"task", options.source.task},
+                         {"task", source_text(options.source)},
                          {"problems", evaluation.problems},
                          {"samples", options.samples},
                          {"avg", estimate_json(evaluation.avg)}};
@@ -117,7 +123,7 @@ int run(const EvalOptions& options, bool json) {
   }
   print_transient("");
   std::printf("%s on %s, %lld problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
-              options.source.task.c_str(), static_cast<long long>(evaluation.problems), static_cast<long long>(options.samples));
+              source_text(options.source).c_str(), static_cast<long long>(evaluation.problems), static_cast<long long>(options.samples));
   std::printf("  avg@%-4lld %s\n", static_cast<long long>(options.samples), estimate_text(evaluation.avg).c_str());
   for (const auto& [k, estimate] : evaluation.pass) std::printf("  pass@%-3d %s\n", k, estimate_text(estimate).c_str());
   if (evaluation.maj) {
@@ -133,7 +139,7 @@ const base::Registrar kRegistered(
     Command{"measure avg@k, pass@k and maj@k with confidence intervals",
             "  whet eval --model sort-strong --task sort --samples 16 --pass-at 1 4 16\n"
             "  whet eval --model runs/vote/checkpoints/step-000300 --task sort --json\n"
-            "  whet eval --model DIR --held-out-problems test.jsonl --problems test.jsonl --temperature 0.6 --top-p 0.95",
+            "  whet eval --model DIR --held-out-problems test.jsonl --temperature 0.6 --top-p 0.95",
             [](CLI::App& app) -> Run {
               auto options = std::make_shared<EvalOptions>();
               auto json = std::make_shared<bool>(false);

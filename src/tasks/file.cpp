@@ -38,7 +38,9 @@ class FileTask : public Task {
  public:
   explicit FileTask(const TaskSource& source) {
     if (source.rules_only) return;
-    if (source.files.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
+    if (source.files.empty() && source.held_out_files.empty()) {
+      base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
+    }
     for (Problem& problem : read_all(source.files, source.chat)) {
       const bool is_held_out = source.held_out_files.empty() && split_of(problem.prompt) == Split::kHeldOut;
       (is_held_out ? held_out_ : train_).push_back(std::move(problem));
@@ -49,8 +51,12 @@ class FileTask : public Task {
     make_ids_unique();
     const std::string files = fmt::format("{}", fmt::join(source.files, ", "));
     if (train_.empty()) {
-      base::user_error(kPlace, "{}: no problem is left to train on ({} are held out), want more problems", files,
-                       held_out_.size());
+      nothing_to_train_on_ = source.files.empty()
+                                 ? "no file to train on, want --problems FILE"
+                                 : fmt::format("{}: no problem is left to train on ({} are held out), want more problems", files,
+                                               held_out_.size());
+      // Files that were named as held out can be measured on without any to train on.
+      if (source.held_out_files.empty()) base::user_error(kPlace, "{}", nothing_to_train_on_);
     }
     if (held_out_.empty()) {
       base::user_error(kPlace, "{}: none of the {} problems is held out, want more, or --held-out-problems FILE", files,
@@ -85,7 +91,10 @@ class FileTask : public Task {
   /// Each pass over the problems has its own order: index / size is the pass.
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const std::vector<Problem>& problems = side(split);
-    if (problems.empty()) base::user_error(kPlace, "the task 'file' has no file, want --problems FILE");
+    if (problems.empty()) {
+      base::user_error(kPlace, "{}", nothing_to_train_on_.empty() ? "the task 'file' has no file, want --problems FILE"
+                                                                  : nothing_to_train_on_);
+    }
     const std::uint64_t pass = index / problems.size();
     const std::uint64_t key = base::combine({seed, static_cast<std::uint64_t>(split), pass});
     return problems[permuted(index % problems.size(), problems.size(), key)];
@@ -163,6 +172,7 @@ class FileTask : public Task {
   }
 
  private:
+  std::string nothing_to_train_on_;  ///< why, where the training side is empty
   const std::vector<Problem>& side(Split split) const { return split == Split::kTrain ? train_ : held_out_; }
 
   static std::vector<Problem> read_all(const std::vector<std::string>& files, const std::optional<ChatWriter>& chat) {

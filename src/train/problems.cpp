@@ -71,6 +71,7 @@ void require_usable(const tasks::Task& task, const TextModel& model, const Train
   const auto met = static_cast<std::uint64_t>(options.steps * options.prompts);
   const auto size = task.size(tasks::Split::kTrain);
   const auto count = size ? std::min(*size, met) : static_cast<std::uint64_t>(options.prompts);
+  if (count == 0) (void)task.problem(tasks::Split::kTrain, 0, 0);  // says why there is none
   for (std::uint64_t i = 0; i < count; ++i) {
     const tasks::Problem problem = task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), i);
     std::vector<tasks::Problem> asked{problem};

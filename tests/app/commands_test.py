@@ -171,6 +171,16 @@ class Commands(WhetTest):
         plain = self.ok("generate", "--model", self.model, "--task", "sort", "--count", 2, "--threads", 1).stdout
         self.assertRegex(plain, r"\A(?:.*   (?:right|wrong)\n){2}\Z")
 
+    def test_a_benchmark_can_be_measured_without_a_file_to_train_on(self):
+        rows = self.write("test.jsonl", as_lines(sorting_rows(6)))
+        result = self.evaluate(held_out_problems=rows, count=100, max_new_tokens=12)
+        self.assertEqual((result["problems"], result["task"]), (6, str(rows)))
+        for files in (dict(held_out_problems=rows), dict(problems=rows, held_out_problems=rows)):
+            short = {key: value for key, value in SHORT.items() if key != "task"}
+            self.refused(["train", *flags(short, files, model=self.model, max_new_tokens=12), "--out", self.folder / "run"],
+                         "[problems]", "train on")
+            self.assertFalse((self.folder / "run").exists())
+
     def test_greedy_responses_are_all_the_same(self):
         rows = self.generate("--prompt", "123?", "--samples", 3, "--greedy")
         self.assertEqual(len({row["response"] for row in rows}), 1)

@@ -57,6 +57,16 @@ class FileTask : public testing::Test {
   std::filesystem::path folder_;
 };
 
+TEST_F(FileTask, CanBeMeasuredOnFilesThatLeaveNothingToTrainOn) {
+  const std::string file = write_sums("sums.jsonl", 3);
+  for (const auto& task : {make({}, {file}), make({file}, {file})}) {
+    EXPECT_EQ(task->size(Split::kHeldOut), 3);
+    EXPECT_EQ(task->size(Split::kTrain), 0);
+    EXPECT_TRUE(task->problem(Split::kHeldOut, 0, 2).answer);
+    EXPECT_THROW(task->problem(Split::kTrain, 0, 0), base::UserError);
+  }
+}
+
 TEST_F(FileTask, ReadsAProposedProblemBetweenItsTags) {
   const auto task = make({write_sums("sums.jsonl", 40)});
   ASSERT_TRUE(task->proposal_prompt());
@@ -223,14 +233,13 @@ TEST_F(FileTask, ARephrasingThatIsHeldOutIsNotUsedAndThatIsSaid) {
 }
 
 TEST_F(FileTask, AnEmptySideIsAUserError) {
-  const std::string sums = write_sums("sums.jsonl", 3);
-  EXPECT_THROW(make({sums}, {sums}), base::UserError);
-  std::string train_only;
+  std::string train_only, held_out_only;
   for (int i = 0; i < 100; ++i) {
     const std::string prompt = std::to_string(i);
-    if (split_of(prompt) == Split::kTrain) train_only += "{\"prompt\": \"" + prompt + "\"}\n";
+    (split_of(prompt) == Split::kTrain ? train_only : held_out_only) += "{\"prompt\": \"" + prompt + "\"}\n";
   }
   EXPECT_THROW(make({write("train_only.jsonl", train_only)}), base::UserError);
+  EXPECT_THROW(make({write("held_out_only.jsonl", held_out_only)}), base::UserError);
 }
 
 TEST_F(FileTask, IdsAreUnique) {
