@@ -29,8 +29,11 @@ class AdaptersPeer(WhetTest):
         return row["tokens"], torch.tensor(row["logprob"], dtype=torch.float64)
 
     def theirs(self, model, ids):
+        # whet's distribution is over the tokens that exist; rows of the embedding beyond them are padding.
+        definition = json.loads((self.model / "tokenizer.json").read_text())
+        vocabulary = len(set(definition["model"]["vocab"].values()) | {token["id"] for token in definition["added_tokens"]})
         with torch.no_grad():
-            log_p = torch.log_softmax(model(torch.tensor([ids])).logits[0, :-1].double(), -1)
+            log_p = torch.log_softmax(model(torch.tensor([ids])).logits[0, :-1, :vocabulary].double(), -1)
         return log_p.gather(1, torch.tensor(ids[1:])[:, None])[:, 0]
 
     def assert_equal(self, a, b, what):
