@@ -98,6 +98,7 @@ class Commands(WhetTest):
         for name, text in (("lines.jsonl", as_lines(rows)), ("array.json", json.dumps(rows)), ("verl.jsonl", as_lines(verl))):
             path = self.write(name, text)
             results.append(self.evaluate(problems=path, max_new_tokens=12))
+            self.assertEqual(results[-1].pop("task"), str(path))
         for result in results:
             self.assertGreater(result["problems"], 0)
             del result["model"]
