@@ -155,7 +155,7 @@ std::string text(const std::optional<analysis::Estimate>& estimate) {
 void print_json(const AsymmetryOptions& options, const Measured& measured, const analysis::Asymmetry& result,
                 const analysis::Advice& advice) {
   base::Json object = {{"model", options.model},
-                       {"task", options.source.task},
+                       {"task", train::source_name(options.source)},
                        {"verifier", options.verifier.verifier},
                        {"readings", options.verifier.verifier_readings},
                        {"problems", result.problems},
@@ -200,7 +200,7 @@ void print_page(const AsymmetryOptions& options, const Measured& measured, const
   };
   const std::string n = std::to_string(options.samples);
   std::printf("%s\n", fmt::format("{} on {}: {} problems x {} solutions, {} verdict{} each by '{}' (95 % intervals)", options.model,
-                                  options.source.task, result.problems, n, options.verifier.verifier_readings,
+                                  train::source_name(options.source), result.problems, n, options.verifier.verifier_readings,
                                   options.verifier.verifier_readings == 1 ? "" : "s", options.verifier.verifier)
                           .c_str());
   std::printf("solving\n");

@@ -59,12 +59,6 @@ base::Json estimate_json(const analysis::Estimate& estimate) {
   return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
 }
 
-/// Where the problems come from, for a person: a generator's name, or files.
-std::string source_text(const train::ProblemOptions& source) {
-  const auto& files = source.held_out_problems.empty() ? source.problems : source.held_out_problems;
-  return files.empty() ? source.task : fmt::format("{}", fmt::join(files, ", "));
-}
-
 std::string estimate_text(const analysis::Estimate& estimate) {
   return fmt::format("{:.3f}  [{:.3f}, {:.3f}]", estimate.value, estimate.low, estimate.high);
 }
@@ -109,7 +103,7 @@ int run(const EvalOptions& options, bool json) {
   const double rollouts = static_cast<double>(evaluation.samples);
   if (json) {
     base::Json object = {{"model", options.model},
-                         {"task", source_text(options.source)},
+                         {"task", train::source_name(options.source)},
                          {"problems", evaluation.problems},
                          {"samples", options.samples},
                          {"avg", estimate_json(evaluation.avg)}};
@@ -123,7 +117,8 @@ int run(const EvalOptions& options, bool json) {
   }
   print_transient("");
   std::printf("%s on %s, %lld problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
-              source_text(options.source).c_str(), static_cast<long long>(evaluation.problems), static_cast<long long>(options.samples));
+              train::source_name(options.source).c_str(), static_cast<long long>(evaluation.problems),
+              static_cast<long long>(options.samples));
   std::printf("  avg@%-4lld %s\n", static_cast<long long>(options.samples), estimate_text(evaluation.avg).c_str());
   for (const auto& [k, estimate] : evaluation.pass) std::printf("  pass@%-3d %s\n", k, estimate_text(estimate).c_str());
   if (evaluation.maj) {

@@ -207,7 +207,7 @@ int forecast(const Source& options) {
                 {"curve", curve}});
     return 0;
   }
-  std::printf("%s on %s, %zu held-out problems x %lld rollouts\n", options.model.c_str(), options.problems.task.c_str(),
+  std::printf("%s on %s, %zu held-out problems x %lld rollouts\n", options.model.c_str(), train::source_name(options.problems).c_str(),
               counts.size(), static_cast<long long>(options.samples));
   std::printf("  fate       problems  accuracy now\n");
   for (const Json& row : fates) {
@@ -248,7 +248,6 @@ int compare(const CompareOptions& options) {
   // The only thing taken from training is how far it sharpened, and that is measured without labels.
   Json curve = Json::array();
   std::vector<theory::ShiftPoint> early;
-  double furthest = 0;
   for (const Json& line : run.metrics) {
     if (!line.contains("base_vote_share") || !line.contains("heldout_accuracy")) continue;
     // None or all of so many rollouts is a shift without bound; half a rollout stands for it.
@@ -257,7 +256,6 @@ int compare(const CompareOptions& options) {
         theory::effective_shift(masses, std::clamp(line["base_vote_share"].get<double>(), half, 1 - half));
     const double predicted = theory::predicted_accuracy(start, shift), measured = line["heldout_accuracy"].get<double>();
     const double step = line["step"].get<double>();
-    furthest = std::max(furthest, shift);
     if (step > 0 && early.size() < 4) early.push_back({step, shift});
     curve.push_back({{"step", line["step"]},
                      {"base_vote_share", line["base_vote_share"]},

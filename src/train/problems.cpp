@@ -47,6 +47,11 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std:
   return tasks::tasks().find(name).make(source);
 }
 
+std::string source_name(const ProblemOptions& options) {
+  const auto& files = options.held_out_problems.empty() ? options.problems : options.held_out_problems;
+  return files.empty() ? options.task : fmt::format("{}", fmt::join(files, ", "));
+}
+
 void require_labels(const tasks::Task& task, tasks::Split split, std::string_view place) {
   const std::uint64_t count = task.size(split).value_or(1);
   for (std::uint64_t i = 0; i < count; ++i) {

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -20,6 +21,9 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std:
 
 /// What writes chats, by --chat-template: nothing for none, and for a model without template.
 std::optional<tasks::ChatWriter> chat_writer(const std::string& option, const std::filesystem::path& model);
+
+/// Where the measured problems come from, for a person: a generator's name, or files.
+std::string source_name(const ProblemOptions& options);
 
 /// UserError "[place] ..." naming the first problem of a split that has no answer. A generator's problems are alike, so
 /// that one is asked; those of files are asked one by one.
