@@ -90,7 +90,7 @@ MemorySettings settings_of(const train::TrainOptions& options, const Lengths& le
   constexpr std::int64_t kBaseVotes = 16;  // train/held_out.cpp
   return {.prompts = options.prompts,
           .samples = std::max(options.samples, options.evidence.votes),
-          .other_sequences = options.eval_problems * std::max(options.eval_samples, kBaseVotes),
+          .other_sequences = std::max(options.eval_problems, options.watch_problems) * std::max(options.eval_samples, kBaseVotes),
           .prompt_tokens = length.prompt,
           .response_tokens = length.response,
           .token_budget = options.token_budget,

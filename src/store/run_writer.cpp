@@ -24,12 +24,12 @@ using base::Json;
 // The name marks what a kill leaves behind; no reader takes it for a checkpoint.
 constexpr const char* kUnfinished = ".tmp-unfinished";
 
-fs::path checkpoint_folder(const fs::path& run, std::int64_t step) {
+fs::path folder_of_step(const fs::path& run, std::int64_t step) {
   return run / kCheckpointsFolder / fmt::format("step-{:06}", step);
 }
 
 fs::path unfinished_folder(const fs::path& run, std::int64_t step) {
-  return checkpoint_folder(run, step).string() + kUnfinished;
+  return folder_of_step(run, step).string() + kUnfinished;
 }
 
 void remove_tree(const fs::path& path) {
@@ -189,7 +189,7 @@ fs::path RunWriter::begin_checkpoint(std::int64_t step) {
 
 fs::path RunWriter::commit_checkpoint(std::int64_t step, const Json& trainer) {
   const fs::path unfinished = unfinished_folder(folder_, step);
-  const fs::path final = checkpoint_folder(folder_, step);
+  const fs::path final = folder_of_step(folder_, step);
   if (!fs::is_directory(unfinished)) {
     throw std::logic_error(fmt::format("checkpoint {} was not begun", step));
   }
@@ -206,6 +206,8 @@ fs::path RunWriter::commit_checkpoint(std::int64_t step, const Json& trainer) {
   base::sync_folder(folder_ / kCheckpointsFolder);
   return final;
 }
+
+fs::path RunWriter::checkpoint_folder(std::int64_t step) const { return folder_of_step(folder_, step); }
 
 void RunWriter::prune_checkpoints(int keep_last, std::span<const std::int64_t> protect) {
   if (keep_last < 1) throw std::logic_error(fmt::format("keep_last {}, want >= 1", keep_last));

@@ -65,6 +65,9 @@ class RunWriter {
   /// lines, and renames. Returns its folder. A checkpoint of that step must not exist (RunError).
   std::filesystem::path commit_checkpoint(std::int64_t step, const base::Json& trainer);
 
+  /// Where the checkpoint of `step` is, or would be.
+  std::filesystem::path checkpoint_folder(std::int64_t step) const;
+
   /// Removes all but the newest `keep_last` (>= 1) checkpoints and those of the `protect`ed steps (the best ones).
   void prune_checkpoints(int keep_last, std::span<const std::int64_t> protect = {});
 

@@ -82,6 +82,8 @@ struct TrainOptions {
   std::int64_t eval_every = 5;
   std::int64_t eval_problems = 100;
   std::int64_t eval_samples = 4;
+  std::int64_t watch_problems = 0;
+  bool guard = false;
   std::int64_t checkpoint_every = 25;
   std::int64_t keep_checkpoints = 2;
   std::int64_t rollouts_every = 5;
@@ -124,6 +126,9 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.eval_every, "eval-every", "steps between held-out measurements", count_from(1));
   visit(o.eval_problems, "eval-problems", "held-out problems to measure on", count_from(1));
   visit(o.eval_samples, "eval-samples", "rollouts of each held-out problem", count_from(1));
+  visit(o.watch_problems, "watch-problems",
+        "held-out problems to take the label-free signals from, after the first --eval-problems; 0: the same ones", at_least(0));
+  visit(o.guard, "guard", "end the run when the label-free watch raises its alarm, and name the checkpoint to keep", anything());
   visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", count_from(1));
   visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));
   visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", count_from(0));

@@ -103,9 +103,21 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   // Last: that a reward cannot be had at all matters more than a problem that does not fit.
   require_usable(*task_, *policy_, options_);
   rate_ = learning_rate_for(options_.learning_rate, parameters());
-  held_out_.emplace(*policy_, *base_, *task_, held_out_problems(*task_, options_.eval_problems),
-                    static_cast<int>(options_.eval_samples), sampling_options(options_.sampling, *task_),
-                    static_cast<std::uint64_t>(options_.seed));
+  const auto measure_on = [this](std::optional<HeldOut>& held_out, std::vector<tasks::Problem> problems) {
+    held_out.emplace(*policy_, *base_, *task_, std::move(problems), static_cast<int>(options_.eval_samples),
+                     sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed));
+  };
+  std::vector<tasks::Problem> problems = held_out_problems(*task_, options_.eval_problems + options_.watch_problems);
+  if (options_.watch_problems > 0) {
+    const auto measured = static_cast<std::size_t>(options_.eval_problems);
+    if (problems.size() <= measured) {
+      base::user_error("watch-problems", "{}, but only {} held-out problems, want more than --eval-problems {}",
+                       options_.watch_problems, problems.size(), options_.eval_problems);
+    }
+    measure_on(watched_problems_, {problems.begin() + static_cast<std::ptrdiff_t>(measured), problems.end()});
+    problems.resize(measured);
+  }
+  measure_on(held_out_, std::move(problems));
 }
 
 void Trainer::replay(const std::vector<Json>& metrics) {
@@ -131,8 +143,18 @@ void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
   metrics.update(result.metrics);
   tokens_ += result.tokens;
   if (result.accuracy) accuracy_.push_back({number, *result.accuracy});
-  if (result.view.logprob || result.view.agreement) {
-    watch_.update(number, result.view);
+  analysis::BaseView view = result.view;
+  if (watched_problems_) {
+    HeldOut::Result watched = watched_problems_->measure(number);
+    tokens_ += watched.tokens;
+    view = watched.view;
+    for (const char* accuracy : {"heldout_accuracy", "heldout_majority_accuracy", "heldout_pass_at_k"}) {
+      watched.metrics.erase(accuracy);
+    }
+    metrics.update(watched.metrics);
+  }
+  if (view.logprob || view.agreement) {
+    watch_.update(number, view);
     watched_ = true;
   }
 }
@@ -268,7 +290,7 @@ TrainSummary Trainer::run(const Observer& observer) {
     base_measured_ = true;
     go_on = tell(0, metrics, Json::object(), since_start.seconds());
   }
-  while (go_on && done_ < options_.steps && !interrupted()) {
+  while (go_on && !must_stop() && done_ < options_.steps && !interrupted()) {
     const base::Stopwatch since_step;
     const std::int64_t number = done_ + 1;
     Json timings = {{"step", number}};
@@ -284,9 +306,14 @@ TrainSummary Trainer::run(const Observer& observer) {
   }
   TrainSummary summary;
   summary.steps = done_;
-  summary.was_interrupted = go_on && done_ < options_.steps;
+  summary.was_guarded = must_stop();
+  summary.was_interrupted = go_on && !summary.was_guarded && done_ < options_.steps;
   summary.accuracy = analysis::summarise_peak(accuracy_);
-  if (watched_) summary.watch = watch_.state();
+  if (watched_) {
+    summary.watch = watch_.state();
+    const std::int64_t best = watch_.state().peak_step.value_or(0);
+    summary.kept = best == 0 ? std::filesystem::path(options_.model) : writer_->checkpoint_folder(best);
+  }
   summary.marks = marks_.marks();
   summary.seconds = since_start.seconds();
   summary.tokens = tokens_;
@@ -310,6 +337,7 @@ Json Trainer::summary_json(const TrainSummary& summary) const {
     object["label_free_peak_step"] = summary.watch->peak_step ? Json(*summary.watch->peak_step) : Json(nullptr);
     object["label_free_step"] = summary.watch->collapse_step ? Json(*summary.watch->collapse_step) : Json(nullptr);
     object["label_free_evidence"] = summary.watch->evidence;
+    object["stopped_by_guard"] = summary.was_guarded;
   }
   return object;
 }

@@ -36,6 +36,8 @@ using Observer = std::function<bool(const StepReport&)>;
 struct TrainSummary {
   std::int64_t steps = 0;                         ///< done
   bool was_interrupted = false;
+  bool was_guarded = false;                       ///< ended by --guard
+  std::filesystem::path kept;                     ///< the model that the watch judges best; empty: not watched
   std::optional<analysis::PeakSummary> accuracy;  ///< held-out
   std::optional<analysis::WatchState> watch;
   std::vector<analysis::MarkResult> marks;
@@ -69,6 +71,7 @@ class Trainer {
   void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
   void measure_held_out(std::int64_t number, base::Json& metrics);
   void checkpoint(std::int64_t number);
+  bool must_stop() const { return options_.guard && watched_ && watch_.state().collapse_step.has_value(); }
   void replay(const std::vector<base::Json>& metrics);
   base::Json summary_json(const TrainSummary& summary) const;
 
@@ -80,6 +83,7 @@ class Trainer {
   std::unique_ptr<engine::Model> base_;
   std::optional<Evidence> evidence_;
   std::optional<HeldOut> held_out_;
+  std::optional<HeldOut> watched_problems_;   ///< other problems for the label-free signals, when they are asked for
   std::optional<store::RunWriter> writer_;
   analysis::MarkWatch marks_;
   analysis::CollapseWatch watch_;
