@@ -38,10 +38,13 @@ class Guard(WhetTest):
             self.assertNotEqual(one["base_logprob"], two["base_logprob"])
 
     def test_problems_to_watch_that_are_not_there_are_refused(self):
-        rows = "".join(json.dumps({"prompt": f"{i:05}?", "answer": "".join(sorted(f"{i:05}"))}) + "\n" for i in range(40))
-        problems = self.folder / "few.jsonl"
-        problems.write_text(rows)
-        options = dict(SHORT, task="file", problems=problems, held_out_problems=problems, eval_problems=40, watch_problems=5)
+        files = {}
+        for name, first in (("train", 0), ("held", 40)):
+            files[name] = self.folder / f"{name}.jsonl"
+            files[name].write_text("".join(json.dumps({"prompt": f"{i:05}?", "answer": "".join(sorted(f"{i:05}"))}) + "\n"
+                                           for i in range(first, first + 40)))
+        options = dict(SHORT, task="file", problems=files["train"],
+                       held_out_problems=files["held"], eval_problems=40, watch_problems=5)
         self.refused(["train", *flags(options, model=self.model, out=self.folder / "refused")], "watch-problems", "40")
 
 
