@@ -44,7 +44,8 @@ class Guard(WhetTest):
             files[name].write_text("".join(json.dumps({"prompt": f"{i:05}?", "answer": "".join(sorted(f"{i:05}"))}) + "\n"
                                            for i in range(first, first + 40)))
         options = dict(SHORT, task="file", problems=files["train"],
-                       held_out_problems=files["held"], eval_problems=40, watch_problems=5)
+                       held_out_problems=files["held"], eval_problems=40, watch_problems=5,
+                       max_new_tokens=24)
         self.refused(["train", *flags(options, model=self.model, out=self.folder / "refused")], "watch-problems", "40")
 
 
