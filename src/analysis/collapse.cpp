@@ -1,4 +1,4 @@
-// When a training run collapsed: with labels, and without.
+// When a training run collapsed, measured with labels.
 #include "analysis/collapse.h"
 
 #include <cmath>
@@ -100,96 +100,6 @@ MarkWatch watch_marks(std::span<const Point> reward_accuracy, std::vector<Collap
   MarkWatch watch(std::move(marks), window);
   for (const Point& point : reward_accuracy) watch.update(point.step, point.value);
   return watch;
-}
-
-std::string to_string(Verdict verdict) {
-  switch (verdict) {
-    case Verdict::kTooFewPoints: return "too few points";
-    case Verdict::kHealthy: return "healthy";
-    case Verdict::kFalling: return "falling";
-    case Verdict::kCollapsed: return "collapsed";
-  }
-  throw std::logic_error("Verdict");
-}
-
-CollapseWatch::CollapseWatch(const WatchOptions& options) : options_(options) {
-  if (!(options.logprob_margin > 0)) base::user_error("logprob-margin", "{}, want > 0", options.logprob_margin);
-  if (!(options.agreement_margin > 0)) base::user_error("agreement-margin", "{}, want > 0", options.agreement_margin);
-}
-
-const WatchState& CollapseWatch::update(std::int64_t step, const BaseView& view) {
-  if (state_.points == 0) by_logprob_ = view.logprob.has_value();
-  const std::optional<double> value = by_logprob_ ? view.logprob : view.agreement;
-  if (!value) {
-    base::user_error("collapse watch", "no {} at step {}, want one at every step that is judged",
-                     state_.points == 0 ? "view of the frozen base" : state_.signal, step);
-  }
-  check_point("collapse watch", step, *value, state_.points, state_.last_step);
-  if (view.agreement) {
-    check_point("collapse watch", step, *view.agreement, state_.points, state_.last_step);
-    if (!state_.agreement_peak_step || *view.agreement > agreement_peak_) {
-      state_.agreement_peak_step = step;
-      agreement_peak_ = *view.agreement;
-    }
-  }
-  state_.signal = by_logprob_ ? "base log-probability" : "agreement with the base";
-  judge(step, *value);
-  describe();
-  return state_;
-}
-
-void CollapseWatch::judge(std::int64_t step, double value) {
-  ++state_.points;
-  state_.last_step = step;
-  state_.current = value;
-  // After the alarm the peak stays: a policy that has collapsed to one phrase can become likely to the base again.
-  if (!state_.collapse_step) {
-    if (!state_.peak_step || value > state_.peak) {
-      state_.peak_step = step;
-      state_.peak = value;
-    }
-    const double margin = by_logprob_ ? options_.logprob_margin : options_.agreement_margin;
-    // "Margin below" includes the margin itself; the allowance is for decimals that binary cannot hold.
-    if (state_.peak - value >= margin - 1e-12) state_.collapse_step = step;
-  }
-  state_.verdict = state_.collapse_step   ? Verdict::kCollapsed
-                   : state_.points < 2    ? Verdict::kTooFewPoints
-                   : value < state_.peak  ? Verdict::kFalling
-                                          : Verdict::kHealthy;
-}
-
-void CollapseWatch::describe() {
-  const double margin = by_logprob_ ? options_.logprob_margin : options_.agreement_margin;
-  std::string witness;
-  if (by_logprob_ && state_.agreement_peak_step) {
-    witness = fmt::format("; agreement with the base peaked at {:.3f} at step {}", agreement_peak_,
-                          *state_.agreement_peak_step);
-  }
-  switch (state_.verdict) {
-    case Verdict::kTooFewPoints:
-      state_.evidence = fmt::format("only {} point of the {}, want at least 2", state_.points, state_.signal);
-      return;
-    case Verdict::kHealthy:
-      state_.evidence = fmt::format("{} is at its best so far, {:.3f}, first reached at step {}{}", state_.signal,
-                                    state_.peak, *state_.peak_step, witness);
-      return;
-    case Verdict::kFalling:
-      state_.evidence = fmt::format("{} {:.3f} is {:.3f} below its best, {:.3f} at step {}, within the margin {}{}",
-                                    state_.signal, state_.current, state_.peak - state_.current, state_.peak,
-                                    *state_.peak_step, margin, witness);
-      return;
-    case Verdict::kCollapsed:
-      state_.evidence = fmt::format("{} peaked at {:.3f} at step {} and was first {} below it at step {}; {:.3f} now{}",
-                                    state_.signal, state_.peak, *state_.peak_step, margin, *state_.collapse_step,
-                                    state_.current, witness);
-      return;
-  }
-}
-
-WatchState watch_series(std::span<const ViewPoint> series, const WatchOptions& options) {
-  CollapseWatch watch(options);
-  for (const ViewPoint& point : series) watch.update(point.step, point.view);
-  return watch.state();
 }
 
 }  // namespace whet::analysis

@@ -1,8 +1,7 @@
-// When a training run collapsed: with labels (peak of accuracy, Model Collapse Step) and without.
+// When a training run collapsed, measured with labels: peak of accuracy, Model Collapse Step. (Without: watch.h.)
 //
-// The marks with labels are judged on a smoothed series of reward accuracy, those without on how a frozen copy of the
-// base model judges the policy's samples. Both work online, step by step, and give the same verdict on a finished
-// series, because they are the same code.
+// The marks are judged on a smoothed series of reward accuracy. They work online, step by step, and give the same verdict
+// on a finished series, because it is the same code.
 #pragma once
 
 #include <cstdint>
@@ -92,82 +91,5 @@ class MarkWatch {
 /// The same over a finished series.
 MarkWatch watch_marks(std::span<const Point> reward_accuracy, std::vector<CollapseMark> marks = default_marks(),
                       int window = 3);
-
-/// What the frozen base says of the policy, on held-out prompts and without labels.
-struct BaseView {
-  /// Mean per-token log-probability that the frozen base gives to the policy's samples.
-  std::optional<double> logprob;
-  /// Share of prompts on which the policy's vote is the frozen base's vote.
-  std::optional<double> agreement;
-};
-
-struct WatchOptions {
-  /// The alarm: the base's log-probability this far (nats) below the best so far. From 14 runs of small models, where
-  /// the rule kept at least 99 % of the peak wherever the base's majority was mostly right.
-  double logprob_margin = 0.04;
-  /// Used only where there is no log-probability: about two standard errors of an agreement measured on 100 prompts.
-  double agreement_margin = 0.1;
-};
-
-enum class Verdict {
-  kTooFewPoints,  ///< fewer than two: nothing can have fallen
-  kHealthy,       ///< the latest value is the best so far
-  kFalling,       ///< below the best, within the margin
-  kCollapsed,     ///< the alarm was raised, now or earlier
-};
-
-/// "too few points", "healthy", "falling", "collapsed".
-std::string to_string(Verdict verdict);
-
-struct WatchState {
-  Verdict verdict = Verdict::kTooFewPoints;
-  std::optional<std::int64_t> peak_step;      ///< the checkpoint to keep: best so far, frozen by the alarm
-  std::optional<std::int64_t> collapse_step;  ///< first step beyond the margin
-  double peak = 0;                            ///< value at peak_step
-  double current = 0;
-  /// Peak of the agreement, as a second witness; absent if it was not given.
-  std::optional<std::int64_t> agreement_peak_step;
-  std::int64_t points = 0;
-  std::int64_t last_step = 0;
-  std::string signal;                         ///< "base log-probability" or "agreement with the base"
-  std::string evidence;                       ///< one sentence for a person
-};
-
-/// Label-free collapse watch. While training only sharpens, the policy moves to what the base already found likely, and
-/// the base's log-probability of its samples rises; once it exploits the reward, it leaves. So: keep the best so far,
-/// and stop when it is a margin below.
-///
-/// Blind, as any label-free signal, where the base's majority is confidently wrong: there sharpening goes straight to
-/// wrong answers and everything looks well.
-///
-/// The verdict of a step depends on the values up to it only; a resumed run restores the watch by replaying them.
-class CollapseWatch {
- public:
-  /// UserError for a margin that is not positive.
-  explicit CollapseWatch(const WatchOptions& options = {});
-
-  /// Steps must increase. UserError when they do not, when neither value is there, or when one is not finite. Which
-  /// signal decides is settled by the first update: the log-probability if it is there; later updates must have it too.
-  const WatchState& update(std::int64_t step, const BaseView& view);
-
-  const WatchState& state() const { return state_; }
-
- private:
-  void judge(std::int64_t step, double value);
-  void describe();
-
-  WatchOptions options_;
-  WatchState state_;
-  bool by_logprob_ = true;
-  double agreement_peak_ = 0;
-};
-
-struct ViewPoint {
-  std::int64_t step = 0;
-  BaseView view;
-};
-
-/// The same over a finished series.
-WatchState watch_series(std::span<const ViewPoint> series, const WatchOptions& options = {});
 
 }  // namespace whet::analysis

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/collapse.h"
+#include "analysis/watch.h"
 #include "store/run.h"
 
 namespace whet::report {

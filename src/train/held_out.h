@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "analysis/collapse.h"
+#include "analysis/watch.h"
 #include "base/json.h"
 #include "train/groups.h"
 #include "train/text_model.h"

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analysis/collapse.h"
+#include "analysis/watch.h"
 #include "store/run_writer.h"
 #include "train/evidence.h"
 #include "train/held_out.h"

@@ -19,14 +19,6 @@ std::vector<Point> series(const std::vector<double>& values, std::int64_t every 
   return points;
 }
 
-std::vector<ViewPoint> views(const std::vector<double>& logprobs, std::int64_t every = 5) {
-  std::vector<ViewPoint> points;
-  for (std::size_t i = 0; i < logprobs.size(); ++i) {
-    points.push_back({static_cast<std::int64_t>(i) * every, {.logprob = logprobs[i], .agreement = {}}});
-  }
-  return points;
-}
-
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 
 TEST(SummarisePeak, FindsRiseAndFall) {
@@ -121,114 +113,21 @@ TEST(MarkWatch, AMarkKeepsItsFirstStep) {
   EXPECT_EQ(watch.mark("0.1").step, 1);
 }
 
-TEST(CollapseWatch, KeepsThePeakAndAlarmsAMarginBelow) {
-  // RECIPE's majority-vote seed 1, every 5 steps from 40: best at 50, .056 below at 55.
-  CollapseWatch watch;
-  EXPECT_EQ(watch.update(40, {.logprob = -0.16, .agreement = {}}).verdict, Verdict::kTooFewPoints);
-  EXPECT_EQ(watch.update(45, {.logprob = -0.15, .agreement = {}}).verdict, Verdict::kHealthy);
-  EXPECT_EQ(watch.update(50, {.logprob = -0.139, .agreement = {}}).verdict, Verdict::kHealthy);
-  EXPECT_FALSE(watch.state().collapse_step);
-  EXPECT_EQ(watch.update(55, {.logprob = -0.195, .agreement = {}}).verdict, Verdict::kCollapsed);
-  EXPECT_EQ(watch.state().peak_step, 50);
-  EXPECT_EQ(watch.state().collapse_step, 55);
-  EXPECT_THAT(watch.state().evidence, testing::AllOf(testing::HasSubstr("-0.139"), testing::HasSubstr("step 50"),
-                                                     testing::HasSubstr("step 55")));
-}
-
-TEST(CollapseWatch, ThePeakIsFrozenByTheAlarm) {
-  const WatchState state = watch_series(views({-0.5, -0.2, -0.3, -0.01}));
-  EXPECT_EQ(state.peak_step, 5);
-  EXPECT_EQ(state.collapse_step, 10);
-  EXPECT_EQ(state.verdict, Verdict::kCollapsed);
-}
-
-TEST(CollapseWatch, StaysQuietOnARiseAPlateauAndSmallNoise) {
-  EXPECT_EQ(watch_series(views({-0.4, -0.3, -0.2, -0.1})).verdict, Verdict::kHealthy);
-  EXPECT_EQ(watch_series(views({-0.2, -0.2, -0.2})).verdict, Verdict::kHealthy);
-  EXPECT_EQ(watch_series(views({-0.2, -0.2, -0.2})).peak_step, 0);
-  // A supervised run's plateau.
-  const WatchState plateau = watch_series(views({-0.39, -0.2, -0.105, -0.12, -0.13, -0.14, -0.12}));
-  EXPECT_EQ(plateau.verdict, Verdict::kFalling);
-  EXPECT_FALSE(plateau.collapse_step);
-  base::Random random{3};
-  std::vector<double> noisy;
-  for (int i = 0; i < 100; ++i) noisy.push_back(-0.2 + 0.039 * random.uniform());
-  EXPECT_FALSE(watch_series(views(noisy)).collapse_step);
-}
-
-TEST(CollapseWatch, AFallFromTheStartPeaksAtTheStart) {
-  const WatchState state = watch_series(views({-0.2, -0.3, -0.4}));
-  EXPECT_EQ(state.peak_step, 0);
-  EXPECT_EQ(state.collapse_step, 5);
-}
-
-TEST(CollapseWatch, TheMarginIsAParameterAndItsEdgeBelongsToTheAlarm) {
-  EXPECT_EQ(watch_series(views({-0.1, -0.14})).collapse_step, 5);
-  EXPECT_FALSE(watch_series(views({-0.1, -0.139})).collapse_step);
-  EXPECT_FALSE(watch_series(views({-0.1, -0.3}), {.logprob_margin = 0.25}).collapse_step);
-  EXPECT_THROW(CollapseWatch({.logprob_margin = 0}), base::UserError);
-  EXPECT_THROW(CollapseWatch({.logprob_margin = kNan}), base::UserError);
-}
-
-TEST(CollapseWatch, SaysThatOnePointIsTooFew) {
-  const WatchState one = watch_series(views({-0.2}));
-  EXPECT_EQ(one.verdict, Verdict::kTooFewPoints);
-  EXPECT_THAT(one.evidence, testing::HasSubstr("only 1 point"));
-  EXPECT_EQ(watch_series({}).verdict, Verdict::kTooFewPoints);
-  EXPECT_EQ(to_string(one.verdict), "too few points");
-}
-
-TEST(CollapseWatch, JudgesByAgreementWhereThereIsNothingElse) {
-  CollapseWatch watch;
-  watch.update(0, {.logprob = {}, .agreement = 0.6});
-  watch.update(10, {.logprob = {}, .agreement = 0.9});
-  EXPECT_EQ(watch.update(20, {.logprob = {}, .agreement = 0.82}).verdict, Verdict::kFalling);
-  EXPECT_EQ(watch.update(30, {.logprob = {}, .agreement = 0.7}).verdict, Verdict::kCollapsed);
-  EXPECT_EQ(watch.state().peak_step, 10);
-  EXPECT_EQ(watch.state().signal, "agreement with the base");
-}
-
-TEST(CollapseWatch, ReportsAgreementAsASecondWitness) {
-  CollapseWatch watch;
-  watch.update(0, {.logprob = -0.4, .agreement = 0.6});
-  watch.update(5, {.logprob = -0.2, .agreement = 0.8});
-  watch.update(10, {.logprob = -0.1, .agreement = 0.7});
-  EXPECT_EQ(watch.state().peak_step, 10);
-  EXPECT_EQ(watch.state().agreement_peak_step, 5);
-  EXPECT_THAT(watch.state().evidence, testing::HasSubstr("agreement with the base peaked at 0.800 at step 5"));
-}
-
-TEST(CollapseWatch, RefusesAPointWithoutItsSignal) {
-  CollapseWatch watch;
-  EXPECT_THROW(watch.update(0, {}), base::UserError);
-  watch.update(0, {.logprob = -0.1, .agreement = {}});
-  EXPECT_THROW(watch.update(5, {.logprob = {}, .agreement = 0.5}), base::UserError);
-  EXPECT_THROW(watch.update(5, {.logprob = kNan, .agreement = {}}), base::UserError);
-  EXPECT_THROW(watch.update(0, {.logprob = -0.1, .agreement = {}}), base::UserError);
-}
-
 // The verdict at a step depends on the past only: it is what the shorter series would have given.
-TEST(CollapseWatch, OnlineAndLookingBackAgreeAtEveryStep) {
+TEST(MarkWatch, OnlineAndLookingBackAgreeAtEveryStep) {
   base::Random random{6};
   for (int trial = 0; trial < 20; ++trial) {
     std::vector<double> values{-0.3};
     for (int i = 0; i < 30; ++i) values.push_back(values.back() + 0.02 * random.normal());
-    const auto points = views(values);
     const auto accuracies = series(values);
-    CollapseWatch watch;
     const std::vector<CollapseMark> watched{{.name = "half", .level = 0.5, .of_peak = true},
                                             {.name = "low", .level = -0.35}};
     MarkWatch marks(watched);
-    for (std::size_t i = 0; i < points.size(); ++i) {
-      watch.update(points[i].step, points[i].view);
+    for (std::size_t i = 0; i < accuracies.size(); ++i) {
       marks.update(accuracies[i].step, accuracies[i].value);
-      const WatchState back = watch_series(std::span(points).first(i + 1));
-      EXPECT_EQ(watch.state().verdict, back.verdict);
-      EXPECT_EQ(watch.state().peak_step, back.peak_step);
-      EXPECT_EQ(watch.state().collapse_step, back.collapse_step);
-      const MarkWatch marks_back = watch_marks(std::span(accuracies).first(i + 1), watched);
-      EXPECT_EQ(marks.mark("low").step, marks_back.mark("low").step);
-      EXPECT_EQ(marks.mark("half").step, marks_back.mark("half").step);
+      const MarkWatch back = watch_marks(std::span(accuracies).first(i + 1), watched);
+      EXPECT_EQ(marks.mark("low").step, back.mark("low").step);
+      EXPECT_EQ(marks.mark("half").step, back.mark("half").step);
     }
   }
 }

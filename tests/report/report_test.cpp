@@ -55,14 +55,14 @@ TEST(Facts, TellRiseFallAndCollapse) {
   EXPECT_EQ(facts.below_hundredth, std::nullopt);
   EXPECT_EQ(facts.kept, 2);
   EXPECT_EQ(facts.kept_accuracy, .9);
-  EXPECT_EQ(facts.alarm, 4);
+  EXPECT_EQ(facts.alarm, 5);
   const std::string text = sentence_of(facts);
   EXPECT_THAT(text, HasSubstr("rose from 50.0\u00a0% to 90.0\u00a0% at step 2, then fell to 5.0\u00a0% at step 6"));
   EXPECT_THAT(text, HasSubstr("94.4\u00a0% of the peak is gone"));
   EXPECT_THAT(text, HasSubstr("By its own measure all was well: the pseudo-reward went from 0.5 to 0.97."));
   EXPECT_THAT(text, HasSubstr("collapsed at step 5"));
   EXPECT_THAT(text, HasSubstr("(below 10\u00a0% at step 6, below 1\u00a0% never)"));
-  EXPECT_THAT(text, HasSubstr("alarm at step 4 and kept step 2, where held-out accuracy was 90.0\u00a0%"));
+  EXPECT_THAT(text, HasSubstr("alarm at step 5 and kept step 2, where held-out accuracy was 90.0\u00a0%"));
 }
 
 TEST(Facts, DoNotSayCollapseWhereThereWasNone) {
