@@ -8,11 +8,11 @@ from driver import SHORT, WhetTest, flags, read_metrics
 
 class Guard(WhetTest):
     # A rate at which the policy is torn away from its base within a few updates.
-    WRECKED = dict(SHORT, steps=30, learning_rate=0.03, prompts=8, eval_problems=16)
+    WRECKED = dict(SHORT, model="sort-strong", steps=30, learning_rate=0.01, prompts=8, eval_problems=16, reward="random")
 
     def test_stops_at_the_alarm_and_names_a_model_that_opens(self):
         out = self.folder / "guarded"
-        done = self.ok("train", *flags(self.WRECKED, model=self.model, out=out), "--guard")
+        done = self.ok("train", *flags(self.WRECKED, out=out), "--guard")
         summary = json.loads((out / "summary.json").read_text())
         self.assertTrue(summary["stopped_by_guard"])
         self.assertLess(summary["steps"], 30)
@@ -24,7 +24,7 @@ class Guard(WhetTest):
 
     def test_only_stops_where_it_is_asked_to(self):
         out = self.folder / "unguarded"
-        self.ok("train", *flags(self.WRECKED, model=self.model, steps=12, out=out))
+        self.ok("train", *flags(self.WRECKED, steps=12, out=out))
         summary = json.loads((out / "summary.json").read_text())
         self.assertEqual(summary["steps"], 12)
         self.assertFalse(summary["stopped_by_guard"])
