@@ -1,0 +1,185 @@
+#!/usr/bin/env python3
+"""Judges the label-free watch: makes runs on which it was chosen and others on which it is judged, and compares.
+
+    scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both]
+    scripts/judge_watch.py judge [--runs DIR] [--split making|judging] [--json]
+
+The split stands below and was written before any run of the judging half was looked at: other base models (pre-trained
+with another seed, and the embedded ones), other seeds, more settings. Every run goes on to its end; the watch is asked
+afterwards, through `whet watch`, what it would have done. It sees 100 held-out problems; accuracy is measured on 200 others
+(avg@4). `make` takes about 25 s a run on one core and may be run several times at once: a run that is begun is left alone.
+"""
+import argparse
+import json
+import pathlib
+import subprocess
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+WHET = ROOT / "build/whet"
+STEPS = 200
+
+# name: mixture, seed of the pre-training. BASE@STEP is a checkpoint of it.
+BASES = {"s11": ("s", 11), "m11": ("m", 11), "w11": ("wrong", 11), "v11": ("verify", 11),
+         "s12": ("s", 12), "m12": ("m", 12), "w12": ("wrong", 12), "v12": ("verify", 12)}
+
+
+def making():
+    for base in ("s11@2500", "m11@2000", "s11@1200"):
+        for reward in ("majority-vote", "ground-truth", "trajectory-entropy", "probability", "semantic-entropy"):
+            yield base, reward, "3.5e-4", 0, {}
+    for base in ("s11@2500", "m11@2000"):
+        yield base, "token-entropy", "5e-5", 0, {}
+        yield base, "self-certainty", "5e-5", 0, {}
+        yield base, "majority-vote", "5e-4", 0, {}
+        yield base, "ground-truth", "2.5e-4", 1, {}
+        yield base, "majority-vote", "2.5e-4", 1, {}
+    yield "v11@2500", "self-verification", "3.5e-4", 0, {}
+    yield "w11@2500", "majority-vote", "3.5e-4", 0, {}
+    yield "w11@2500", "ground-truth", "3.5e-4", 0, {}
+
+
+def judging():
+    bases = ("s12@2500", "m12@2000", "sort-strong", "s12@1600", "sort-ask")
+    for base in bases:
+        for reward in ("majority-vote", "ground-truth"):
+            for seed in (0, 1):
+                yield base, reward, "3.5e-4", seed, {}
+        for reward in ("trajectory-entropy", "probability", "semantic-entropy"):
+            yield base, reward, "3.5e-4", 0, {}
+        for reward in ("majority-vote", "trajectory-entropy", "ground-truth"):
+            yield base, reward, "2.5e-4", 2, {}
+        yield base, "majority-vote", "5e-4", 3, {}
+    for base in bases[:3]:
+        yield base, "token-entropy", "5e-5", 0, {}
+        yield base, "self-certainty", "5e-5", 0, {}
+    for base in bases[:2]:
+        for extra in ({"samples": 16}, {"temperature": 0.8}, {"kl-coefficient": 0.005}):
+            yield base, "majority-vote", "3.5e-4", 4, extra
+    for seed in (0, 1):
+        yield "v12@2500", "self-verification", "3.5e-4", seed, {}
+        yield "v12@2500", "self-verification", "3.5e-4", seed, {"verifier": "base"}
+    for reward in ("majority-vote", "trajectory-entropy", "ground-truth"):
+        yield "w12@2500", reward, "3.5e-4", 0, {}
+    for reward in ("majority-vote", "ground-truth"):
+        yield "sort-weak", reward, "3.5e-4", 0, {}
+
+
+SPLITS = {"making": making, "judging": judging}
+# Their majority is mostly wrong, or nearly so: no label-free signal can help there, and the goal leaves them out.
+MISALIGNED = ("w11@2500", "w12@2500", "sort-weak")
+
+
+def name_of(base, reward, rate, seed, extra):
+    return "_".join([base.replace("@", "-"), reward, rate, str(seed), *(f"{key}{value}" for key, value in extra.items())])
+
+
+def folder_of(base, runs):
+    if "@" not in base:
+        return base
+    name, step = base.split("@")
+    mixture, seed = BASES[name]
+    run = runs / "bases" / name
+    if not (run / "summary.json").exists():
+        begun = (run / "manifest.json").exists()
+        start = ["--resume", run] if begun else ["--task", "sort", "--mixture", mixture, "--seed", seed, "--threads", 1,
+                                                 "--checkpoint-every", 100, "--keep-checkpoints", 30, "--out", run]
+        subprocess.run([WHET, "pretrain", *map(str, start)], check=True)
+    return run / f"checkpoints/step-{int(step):06}"
+
+
+def make(split, runs):
+    (runs / split).mkdir(parents=True, exist_ok=True)
+    for base, reward, rate, seed, extra in SPLITS[split]():
+        out = runs / split / name_of(base, reward, rate, seed, extra)
+        if out.exists():
+            continue
+        options = {"model": folder_of(base, runs), "task": "sort", "reward": reward, "learning-rate": rate, "seed": seed,
+                   "steps": STEPS, "eval-problems": 200, "watch-problems": 100, "checkpoint-every": 1000,
+                   "keep-checkpoints": 1, "rollouts-every": 0, "threads": 1, "out": out, **extra}
+        subprocess.run([WHET, "train", *(str(part) for key, value in options.items() for part in (f"--{key}", value))],
+                       check=True)
+
+
+def accuracies(run):
+    points = {}
+    for line in (run / "metrics.jsonl").read_text().splitlines():
+        row = json.loads(line)
+        if "heldout_accuracy" in row:
+            points[row["step"]] = row["heldout_accuracy"]
+    return points
+
+
+def verdict(run):
+    """What the watch would have done: whet watch's exit code is 3 on collapse."""
+    done = subprocess.run([WHET, "watch", run, "--json"], capture_output=True, text=True)
+    if done.returncode not in (0, 3):
+        raise SystemExit(f"{run}: {done.stderr}")
+    return json.loads(done.stdout)
+
+
+def judge(split, runs):
+    rows = []
+    for base, reward, rate, seed, extra in SPLITS[split]():
+        run = runs / split / name_of(base, reward, rate, seed, extra)
+        if not (run / "summary.json").exists():
+            continue
+        accuracy = accuracies(run)
+        peak_step = max(accuracy, key=accuracy.get)
+        peak, end = accuracy[peak_step], accuracy[max(accuracy)]
+        after = {step: value for step, value in accuracy.items() if step >= peak_step}
+        fall = next((step for step, value in after.items() if value < 0.75 * peak), None)
+        watch = verdict(run)
+        alarm = watch["collapse_step"]
+        kept = watch["peak_step"] if alarm is not None else max(accuracy)
+        rows.append({"run": run.name, "base": base, "reward": reward, "start": accuracy[0], "peak": peak, "peak_step": peak_step,
+                     "end": end, "fall_step": fall, "warning": watch["warning_step"], "alarm": alarm, "kept_step": kept,
+                     "kept": accuracy[kept], "kept_share": accuracy[kept] / peak, "aligned": base not in MISALIGNED})
+    return rows
+
+
+def print_table(rows):
+    print("| run | base | peak @ step | end | below 3/4 of the peak | warning | alarm | kept @ step | kept / peak |")
+    print("|---|---|---|---|---|---|---|---|---|")
+    for row in rows:
+        cell = lambda key: "-" if row[key] is None else row[key]
+        print(f"| {row['run']} | {row['start']:.3f} | {row['peak']:.3f} @ {row['peak_step']} | {row['end']:.3f} "
+              f"| {cell('fall_step')} | {cell('warning')} | {cell('alarm')} | {row['kept']:.3f} @ {row['kept_step']} "
+              f"| {row['kept_share']:.3f} |")
+    labelled = [row for row in rows if row["reward"] == "ground-truth"]
+    fallen = [row for row in rows if row["fall_step"] is not None]
+    standing = [row for row in rows if row["fall_step"] is None and row["reward"] != "ground-truth"]
+    aligned = [row for row in rows if row["aligned"] and row["reward"] != "ground-truth"]
+    leads = sorted(row["fall_step"] - row["alarm"] for row in fallen if row["alarm"] is not None)
+    shares = sorted(row["kept_share"] for row in aligned)
+    print(f"\nruns: {len(rows)}")
+    print(f"fell below 3/4 of the peak: {len(fallen)}; alarm in {sum(row['alarm'] is not None for row in fallen)}, before the "
+          f"fall in {sum(lead >= 0 for lead in leads)}; lead (steps): median {leads[len(leads) // 2] if leads else '-'}, "
+          f"worst {leads[0] if leads else '-'}")
+    print(f"on labels: {len(labelled)}; alarm in {sum(row['alarm'] is not None for row in labelled)}")
+    print(f"others that did not fall: {len(standing)}; alarm in {sum(row['alarm'] is not None for row in standing)}")
+    for bound in (0.98, 0.95, 0.9):
+        print(f"kept at least {bound:.0%} of the peak: {sum(share >= bound for share in shares)} of {len(shares)} runs without "
+              f"labels from aligned bases")
+    if shares:
+        print(f"kept / peak: mean {sum(shares) / len(shares):.3f}, lowest {shares[0]:.3f}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("action", choices=["make", "judge"])
+    parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs/watch")
+    parser.add_argument("--split", choices=[*SPLITS, "both"], default="judging")
+    parser.add_argument("--json", action="store_true", help="judge: rows as JSON Lines")
+    options = parser.parse_args()
+    for split in SPLITS if options.split == "both" else [options.split]:
+        if options.action == "make":
+            make(split, options.runs)
+        elif options.json:
+            for row in judge(split, options.runs):
+                print(json.dumps(row))
+        else:
+            print_table(judge(split, options.runs))
+
+
+if __name__ == "__main__":
+    main()
