@@ -20,18 +20,6 @@ std::string text_of(const Json& value) {
   return value.is_string() ? value.get<std::string>() : base::to_json_line(value);
 }
 
-/// The label-free watch over the steps at which the run has what the watch needs.
-analysis::WatchState watch(const store::Run& run) {
-  const Series logprob = series_of(run, "base_logprob");
-  const Series agreement = series_of(run, "base_agreement");
-  std::vector<analysis::ViewPoint> view;
-  for (const analysis::Point& point : logprob.empty() ? agreement : logprob) {
-    view.push_back({point.step,
-                    {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
-  }
-  return analysis::watch_series(view);
-}
-
 /// The options that tell runs apart, as a person says them; one that the config lacks is empty. The reward comes first,
 /// because it is what runs are compared by.
 std::vector<std::string> parts_of(const store::Run& run) {
@@ -132,6 +120,17 @@ std::string option_of(const store::Run& run, std::string_view key) {
   return found;
 }
 
+analysis::WatchState watch_run(const store::Run& run) {
+  const Series logprob = series_of(run, "base_logprob");
+  const Series agreement = series_of(run, "base_agreement");
+  std::vector<analysis::ViewPoint> view;
+  for (const analysis::Point& point : logprob.empty() ? agreement : logprob) {
+    view.push_back({point.step,
+                    {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
+  }
+  return analysis::watch_series(view);
+}
+
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
   std::vector<RunFacts> all;
   if (runs.empty()) return all;
@@ -156,7 +155,7 @@ std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
     facts.below_tenth = marks.mark("10%").step;
     facts.below_hundredth = marks.mark("1%").step;
 
-    const analysis::WatchState state = watch(run);
+    const analysis::WatchState state = watch_run(run);
     if (state.verdict != analysis::Verdict::kTooFewPoints) facts.kept = state.peak_step;
     facts.kept_accuracy = value_at(accuracy, facts.kept);
     facts.alarm = state.collapse_step;

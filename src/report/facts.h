@@ -43,6 +43,9 @@ struct RunFacts {
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };
 
+/// The label-free watch over the steps at which the run has what it needs; of an empty series where none has.
+analysis::WatchState watch_run(const store::Run& run);
+
 /// The facts of every run, in order. A name is made of the reward, task, model, learning rate and seed, less those that
 /// all runs share; names that would still be equal are told apart by their folders.
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs);
