@@ -1,11 +1,11 @@
 // Problems from files: any JSON Lines or JSON array of {prompt, answer?}, and verl's rows. Answers are found and
 // compared by the rules of src/text.
 #include <algorithm>
-#include <bit>
 #include <set>
 #include <unordered_set>
 
 #include "tasks/generator.h"
+#include "tasks/permutation.h"
 #include "tasks/problem_file.h"
 #include "text/canonical.h"
 #include "text/equivalence.h"
@@ -16,23 +16,6 @@ namespace {
 
 constexpr std::string_view kPlace = "problems";
 constexpr int kResponseLimit = 1024;
-
-/// Where `index` goes under a random permutation of [0, size) that belongs to `key`: a Feistel network over the next
-/// even power of two, walked until it lands inside. No table, so that any index can be asked for at any time.
-std::uint64_t permuted(std::uint64_t index, std::uint64_t size, std::uint64_t key) {
-  const int half = (std::bit_width(size - 1) + 1) / 2;
-  const std::uint64_t mask = (std::uint64_t{1} << half) - 1;
-  do {
-    std::uint64_t left = index >> half, right = index & mask;
-    for (std::uint64_t round = 0; round < 4; ++round) {
-      const std::uint64_t next = left ^ (base::combine({key, round, right}) & mask);
-      left = right;
-      right = next;
-    }
-    index = (left << half) | right;
-  } while (index >= size);
-  return index;
-}
 
 class FileTask : public Task {
  public:

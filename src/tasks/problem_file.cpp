@@ -62,10 +62,10 @@ void write_chat(const Json& value, const std::string& prompt, const std::optiona
   }
 }
 
-std::string read_answer(const Json& value, const std::string& where) {
+std::string read_answer(const Json& value, const LabelRule& label, const std::string& where) {
   const auto text = text_or_number(value);
   if (!text) base::user_error(kPlace, "{}: the answer is {}, want text or a number", where, value.type_name());
-  const auto answer = label_in(*text);
+  const auto answer = label(*text);
   if (!answer) base::user_error(kPlace, "{}: the answer '{}' is empty, want text or a number", where, *text);
   return *answer;
 }
@@ -81,7 +81,7 @@ std::string read_name(const Json* own, const Json* verl, const char* what, std::
 }
 
 Problem read_problem(const Json& row, const std::string& where, const std::string& file_name, std::size_t number,
-                     const std::optional<ChatWriter>& chat) {
+                     const std::optional<ChatWriter>& chat, const LabelRule& label) {
   if (!row.is_object()) base::user_error(kPlace, "{}: {}, want an object with a 'prompt'", where, row.type_name());
   const Json* prompt = field(row, "prompt");
   if (!prompt) base::user_error(kPlace, "{}: no 'prompt', want one", where);
@@ -93,7 +93,7 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
   write_chat(*prompt, problem.prompt, chat, where, problem);
   const Json* answer = field(row, "answer");
   if (!answer && reward_model) answer = field(*reward_model, "ground_truth");
-  if (answer) problem.answer = read_answer(*answer, where);
+  if (answer) problem.answer = read_answer(*answer, label, where);
   problem.id = read_name(field(row, "id"), extra_info ? field(*extra_info, "index") : nullptr, "id",
                          fmt::format("{}:{}", file_name, number), where);
   problem.source = read_name(field(row, "source"), field(row, "data_source"), "source", file_name, where);
@@ -118,7 +118,8 @@ std::optional<std::string> label_in(std::string_view written) {
   return label;
 }
 
-std::vector<Problem> read_problems(const std::filesystem::path& path, const std::optional<ChatWriter>& chat) {
+std::vector<Problem> read_problems(const std::filesystem::path& path, const std::optional<ChatWriter>& chat,
+                                   const LabelRule& label) {
   const std::string name = path.string();
   const std::string file_name = path.filename().string();
   const std::string content = base::read_file(path);
@@ -128,12 +129,12 @@ std::vector<Problem> read_problems(const std::filesystem::path& path, const std:
     const Json rows = base::parse_json(content, name);
     for (const Json& row : rows) {
       const std::size_t number = problems.size() + 1;
-      problems.push_back(read_problem(row, fmt::format("{}: item {}", name, number), file_name, number, chat));
+      problems.push_back(read_problem(row, fmt::format("{}: item {}", name, number), file_name, number, chat, label));
     }
   } else {
     std::istringstream lines(content);
     base::for_each_json_line(lines, name, [&](Json&& row, std::size_t line) {
-      problems.push_back(read_problem(row, fmt::format("{}: line {}", name, line), file_name, line, chat));
+      problems.push_back(read_problem(row, fmt::format("{}: line {}", name, line), file_name, line, chat, label));
     });
   }
   if (problems.empty()) base::user_error(kPlace, "{}: no problems in it, want at least one", name);
