@@ -56,7 +56,7 @@ struct Sources {
 Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   Lengths result{sources.prompt_tokens, options.sampling.max_new_tokens, "as given"};
   if (result.prompt > 0 && result.response > 0) return result;
-  const auto task = train::make_task(options.source, sources.folder);
+  const auto task = train::make_training_task(options, sources.folder);
   result.response = train::sampling_options(options.sampling, *task).max_new_tokens;
   if (result.prompt > 0) return result;
   if (!std::filesystem::exists(sources.folder / "tokenizer.json")) {

@@ -27,6 +27,10 @@ void describe_end(const train::TrainSummary& summary, const std::filesystem::pat
   }
   if (summary.watch) print_line("without labels: " + summary.watch->evidence);
   if (summary.was_guarded) print_line(fmt::format("stopped by --guard at step {}", summary.steps));
+  if (summary.probe_fell) {
+    print_line(fmt::format("stopped by the probe at step {}: the majority is right on {} of {} problems, {} at the start",
+                           summary.steps, summary.probe->right_now, summary.probe->problems, summary.probe->right_before));
+  }
   if (!summary.kept.empty()) print_line("judged best without labels: " + summary.kept.string());
   print_line(fmt::format("done: {} steps in {}. Look at it: whet report {}", summary.steps, duration_text(summary.seconds),
                          folder.string()));
@@ -65,6 +69,7 @@ const base::Registrar kRegistered(
             "  whet train --model sort-strong --task sort --reward ground-truth --out runs/labels\n"
             "  whet train --model DIR --problems problems.jsonl --reward self-certainty --out runs/mine\n"
             "  whet train --model sort-strong --reward majority-vote --guard --out runs/safe\n"
+            "  whet train --model DIR --problems problems.jsonl --reward majority-vote --guard --probe labelled.jsonl --out runs/sure\n"
             "  whet train --config runs/vote/config.toml --seed 1 --out runs/vote-1\n"
             "  whet train --resume runs/vote\n"
             "A run repeats byte for byte with the same seed, machine, library and number of threads.",

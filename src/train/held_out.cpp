@@ -74,6 +74,7 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
   }
   const auto signals = analysis::step_signals(views, true);
   if (signals.length) metrics["heldout_length"] = *signals.length;
+  if (signals.token_entropy) metrics["heldout_token_entropy"] = *signals.token_entropy;
   if (signals.mutual_information) metrics["heldout_mutual_information"] = *signals.mutual_information;
   if (signals.majority_ratio) metrics["heldout_majority_ratio"] = *signals.majority_ratio;
   result.view.logprob = mean_logprob(base_, groups, sampling_.temperature);

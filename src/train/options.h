@@ -11,6 +11,7 @@
 #include "train/evidence_options.h"
 #include "train/model_options.h"
 #include "train/policy_loss.h"
+#include "train/probe_options.h"
 #include "train/verifier_options.h"
 
 namespace whet::train {
@@ -58,6 +59,7 @@ void visit_fields(SamplingFields& o, Visitor&& visit) {
 struct TrainOptions {
   std::string model;
   ProblemOptions source;
+  std::string transductive;
   std::string reward = "majority-vote";
   std::string combine = "advantages";
   rewards::RewardOptions rewards;
@@ -84,6 +86,7 @@ struct TrainOptions {
   std::int64_t eval_samples = 4;
   std::int64_t watch_problems = 0;
   bool guard = false;
+  ProbeOptions probe;
   std::int64_t checkpoint_every = 25;
   std::int64_t keep_checkpoints = 2;
   std::int64_t rollouts_every = 5;
@@ -97,6 +100,9 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit_fields(o.source, visit);
+  visit(o.transductive, "transductive",
+        "train and measure on the same problems, all of --problems (test-time training), and find their answers by the rules "
+        "of this task: file, or a generator; empty: hold problems out", anything());
   visit(o.reward, "reward",
         "what the policy is paid for ('whet rewards' lists them), or a weighted sum: majority-vote + 0.5*format", anything());
   visit(o.combine, "combine",
@@ -129,6 +135,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.watch_problems, "watch-problems",
         "held-out problems to take the label-free signals from, after the first --eval-problems; 0: the same ones", at_least(0));
   visit(o.guard, "guard", "end the run when the label-free watch raises its alarm, and name the checkpoint to keep", anything());
+  visit_fields(o.probe, visit);
   visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", count_from(1));
   visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));
   visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", count_from(0));

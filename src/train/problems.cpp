@@ -5,6 +5,8 @@
 #include <string>
 
 #include "base/error.h"
+#include "tasks/listed.h"
+#include "tasks/problem_file.h"
 #include "tokenizer/chat_template.h"
 #include "train/groups.h"
 
@@ -45,6 +47,27 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std:
   tasks::TaskSource source{options.problems, options.held_out_problems};
   if (name == "file" && !model.empty()) source.chat = chat_writer(options.chat_template, model);
   return tasks::tasks().find(name).make(source);
+}
+
+std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, const std::filesystem::path& model) {
+  const ProblemOptions& source = options.source;
+  if (options.transductive.empty()) return make_task(source, model);
+  if (source.problems.empty()) base::user_error("problems", "no file, want --problems FILE: what is trained and measured on");
+  if (!source.held_out_problems.empty()) {
+    base::user_error("held-out-problems", "{} beside --transductive, which measures on --problems, want one of them",
+                     source.held_out_problems.front());
+  }
+  auto rules = tasks::tasks().find(options.transductive).make({.rules_only = true});
+  const auto chat = model.empty() ? std::nullopt : chat_writer(source.chat_template, model);
+  std::vector<tasks::Problem> problems;
+  for (const std::string& file : source.problems) {
+    for (tasks::Problem& problem : tasks::read_problems(file, chat, [&rules](std::string_view written) {
+           return rules->label_from(written);
+         })) {
+      problems.push_back(std::move(problem));
+    }
+  }
+  return tasks::with_problems(std::move(rules), std::move(problems));
 }
 
 std::string source_name(const ProblemOptions& options) {

@@ -19,6 +19,10 @@ namespace whet::train {
 /// UserError for --chat-template all with a model that has none, or with problems that are not of files.
 std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std::filesystem::path& model = {});
 
+/// The task of a run: make_task, or with --transductive the problems of --problems on both sides under the rules of the
+/// task that it names. UserError as make_task's, and for --transductive without --problems or with --held-out-problems.
+std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, const std::filesystem::path& model);
+
 /// What writes chats, by --chat-template: nothing for none, and for a model without template.
 std::optional<tasks::ChatWriter> chat_writer(const std::string& option, const std::filesystem::path& model);
 

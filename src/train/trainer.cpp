@@ -38,7 +38,7 @@ std::vector<std::filesystem::path> data_files(const TrainOptions& options, const
   for (const std::string& voter : options.evidence.voters) add_model(voter);
   if (is_other_model(options.verifier)) add_model(options.verifier.verifier);
   if (!options.verifier.verifier_template.empty()) files.emplace_back(options.verifier.verifier_template);
-  for (const auto* list : {&options.source.problems, &options.source.held_out_problems}) {
+  for (const auto* list : {&options.source.problems, &options.source.held_out_problems, &options.probe.files}) {
     files.insert(files.end(), list->begin(), list->end());
   }
   return files;
@@ -64,6 +64,7 @@ Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
     verifier.verifier_template = std::filesystem::absolute(verifier.verifier_template).lexically_normal().string();
   }
   open({});
+  if (probe_) probe_->require_not_misaligned();
   options_.learning_rate = rate_;
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
@@ -91,7 +92,7 @@ Trainer::~Trainer() = default;
 void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
-  task_ = make_task(options_.source, options_.model);
+  task_ = make_training_task(options_, options_.model);
   const engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
   const std::filesystem::path base = options_.model;
   // Adapters begin as no correction: a copy of the policy is then the base, and shares its frozen weights.
@@ -118,6 +119,17 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
     problems.resize(measured);
   }
   measure_on(held_out_, std::move(problems));
+  if (options_.probe.is_asked()) {
+    const std::int64_t looks = (options_.steps + options_.eval_every - 1) / options_.eval_every;
+    probe_.emplace(*policy_, *base_, *task_, probe_problems(options_, *task_, options_.eval_problems + options_.watch_problems),
+                   options_.probe, sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed), looks);
+  }
+}
+
+std::vector<std::string> Trainer::notes() const {
+  std::vector<std::string> lines = task_->notes();
+  if (probe_) lines.push_back(probe_->describe_base());
+  return lines;
 }
 
 void Trainer::replay(const std::vector<Json>& metrics) {
@@ -156,6 +168,11 @@ void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
   if (view.logprob || view.agreement) {
     watch_.update(number, view);
     watched_ = true;
+  }
+  if (probe_) {
+    probed_ = probe_->measure(number);
+    metrics.update(probed_->metrics);
+    tokens_ += probed_->tokens;
   }
 }
 
@@ -306,8 +323,10 @@ TrainSummary Trainer::run(const Observer& observer) {
   }
   TrainSummary summary;
   summary.steps = done_;
-  summary.was_guarded = must_stop();
-  summary.was_interrupted = go_on && !summary.was_guarded && done_ < options_.steps;
+  summary.was_guarded = is_guarded();
+  summary.probe_fell = probe_fell();
+  if (probed_) summary.probe = probed_->change;
+  summary.was_interrupted = go_on && !must_stop() && done_ < options_.steps;
   summary.accuracy = analysis::summarise_peak(accuracy_);
   if (watched_) {
     summary.watch = watch_.state();
@@ -329,6 +348,12 @@ Json Trainer::summary_json(const TrainSummary& summary) const {
     object["peak_step"] = summary.accuracy->peak_step;
     object["peak_accuracy"] = summary.accuracy->peak;
     object["final_accuracy"] = summary.accuracy->final;
+  }
+  if (probe_) {
+    object["probe"] = analysis::to_string(probe_->of_base().verdict());
+    object["probe_asked"] = probe_->of_base().asked();
+    object["probe_right"] = probe_->of_base().right();
+    object["stopped_by_probe"] = summary.probe_fell;
   }
   Json marks = Json::object();
   for (const auto& result : summary.marks) marks[result.mark.name] = result.step ? Json(*result.step) : Json(nullptr);

@@ -15,6 +15,7 @@
 #include "train/evidence.h"
 #include "train/held_out.h"
 #include "train/options.h"
+#include "train/probe.h"
 #include "train/problems.h"
 #include "train/scoring.h"
 
@@ -38,6 +39,8 @@ struct TrainSummary {
   std::int64_t steps = 0;                         ///< done
   bool was_interrupted = false;
   bool was_guarded = false;                       ///< ended by --guard
+  bool probe_fell = false;                        ///< ended because the majority had become worse on the probe
+  std::optional<analysis::MajorityChange> probe;  ///< at the last measurement of this call
   std::filesystem::path kept;                     ///< the model that the watch judges best; empty: not watched
   std::optional<analysis::PeakSummary> accuracy;  ///< held-out
   std::optional<analysis::WatchState> watch;
@@ -59,7 +62,7 @@ class Trainer {
   std::int64_t parameters() const { return policy_->model->parameter_count(); }
   std::int64_t first_step() const { return done_ + 1; }
   /// What a person should know about the problems before the run, a line each.
-  std::vector<std::string> notes() const { return task_->notes(); }
+  std::vector<std::string> notes() const;
 
   /// Runs to the end, an interrupt, or an observer's word. RunError when a loss or a gradient is not finite; the run can
   /// then still be resumed from its last checkpoint.
@@ -72,7 +75,9 @@ class Trainer {
   void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
   void measure_held_out(std::int64_t number, base::Json& metrics);
   void checkpoint(std::int64_t number);
-  bool must_stop() const { return options_.guard && watched_ && watch_.state().collapse_step.has_value(); }
+  bool is_guarded() const { return options_.guard && watched_ && watch_.state().collapse_step.has_value(); }
+  bool probe_fell() const { return probed_ && probed_->fell && !options_.probe.only_warn; }
+  bool must_stop() const { return is_guarded() || probe_fell(); }
   void replay(const std::vector<base::Json>& metrics);
   base::Json summary_json(const TrainSummary& summary) const;
 
@@ -85,6 +90,8 @@ class Trainer {
   std::optional<Evidence> evidence_;
   std::optional<HeldOut> held_out_;
   std::optional<HeldOut> watched_problems_;   ///< other problems for the label-free signals, when they are asked for
+  std::optional<Probe> probe_;
+  std::optional<Probe::Result> probed_;       ///< the newest
   std::optional<store::RunWriter> writer_;
   analysis::MarkWatch marks_;
   analysis::CollapseWatch watch_;
