@@ -93,6 +93,7 @@ Run load_run(const fs::path& folder) {
   run.manifest = base::read_json_file(folder / kManifestFile);
   run.metrics = read_step_lines(folder / kMetricsFile, kAll).lines;
   run.timings = read_step_lines(folder / kTimingsFile, kAll).lines;
+  run.held_out = read_step_lines(folder / kHeldOutFile, kAll).lines;
   run.rollouts = rollouts_of(folder);
   run.checkpoints = checkpoints_of(folder);
   if (fs::exists(folder / kSummaryFile)) run.summary = base::read_json_file(folder / kSummaryFile);

@@ -5,6 +5,8 @@
 //                          so a folder that has one is a run
 //   metrics.jsonl          one object a step; the same bytes for the same config and seed, resumed or not
 //   timings.jsonl          one object a step: what a clock measured, and so differs from run to run
+//   heldout.jsonl          one object an evaluation: what became of each held-out problem (train/held_out.h says which
+//                          keys); the same bytes for the same config and seed, resumed or not
 //   rollouts/{step}.jsonl  sampled responses of a step (store/rollout.h)
 //   checkpoints/step-NNNNNN/   a Hugging Face model folder, optimizer.safetensors and trainer.json
 //   events.out.tfevents.whetstone   metrics, and timings under "time/", for TensorBoard
@@ -24,6 +26,7 @@ inline constexpr const char* kConfigFile = "config.toml";
 inline constexpr const char* kManifestFile = "manifest.json";
 inline constexpr const char* kMetricsFile = "metrics.jsonl";
 inline constexpr const char* kTimingsFile = "timings.jsonl";
+inline constexpr const char* kHeldOutFile = "heldout.jsonl";
 inline constexpr const char* kRolloutsFolder = "rollouts";
 inline constexpr const char* kCheckpointsFolder = "checkpoints";
 inline constexpr const char* kTrainerFile = "trainer.json";
@@ -42,6 +45,7 @@ struct Run {
   base::Json manifest;
   std::vector<base::Json> metrics;             ///< by step; a last line that a kill or a full disk cut is left out
   std::vector<base::Json> timings;             ///< likewise
+  std::vector<base::Json> held_out;            ///< likewise; none in a run that was made before there was this file
   std::vector<StepPath> rollouts;              ///< by step
   std::vector<StepPath> checkpoints;           ///< whole ones, by step
   std::optional<base::Json> summary;           ///< when the run has finished

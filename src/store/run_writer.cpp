@@ -110,10 +110,12 @@ FolderLock::~FolderLock() {
 }
 
 RunWriter::RunWriter(fs::path folder, FolderLock lock, const StepLines& metrics, const StepLines& timings,
-                     std::size_t event_bytes)
+                     const StepLines& held_out, std::size_t event_bytes)
     : folder_(std::move(folder)), lock_(std::move(lock)), metrics_(folder_ / kMetricsFile, metrics.bytes),
       timings_(folder_ / kTimingsFile, timings.bytes), events_(folder_ / kEventsFile, event_bytes),
-      last_metrics_(last_step(metrics)), last_timings_(last_step(timings)) {}
+      last_metrics_(last_step(metrics)), last_timings_(last_step(timings)), last_held_out_(last_step(held_out)) {
+  if (fs::exists(folder_ / kHeldOutFile)) held_out_.emplace(folder_ / kHeldOutFile, held_out.bytes);
+}
 
 RunWriter RunWriter::create(const fs::path& folder, const Json& config, const Json& manifest) {
   const std::string config_text = to_toml(config);
@@ -123,7 +125,7 @@ RunWriter RunWriter::create(const fs::path& folder, const Json& config, const Js
     base::write_file(folder / kConfigFile, config_text);
     make_folder(folder / kRolloutsFolder);
     make_folder(folder / kCheckpointsFolder);
-    RunWriter writer(folder, std::move(lock), {}, {}, 0);
+    RunWriter writer(folder, std::move(lock), {}, {}, {}, 0);
     base::write_file(folder / kManifestFile, pretty(manifest));
     base::sync_folder(folder);
     return writer;
@@ -146,6 +148,7 @@ Resumed RunWriter::resume(const fs::path& folder) {
   Json trainer = checkpoints.empty() ? Json() : base::read_json_file(newest.path / kTrainerFile);
   StepLines metrics = read_step_lines(folder / kMetricsFile, newest.step);
   const StepLines timings = read_step_lines(folder / kTimingsFile, newest.step);
+  const StepLines held_out = read_step_lines(folder / kHeldOutFile, newest.step);
   const std::size_t event_bytes = event_bytes_through(folder / kEventsFile, newest.step);
 
   // Everything has been read and found good; from here on things are taken back.
@@ -155,7 +158,7 @@ Resumed RunWriter::resume(const fs::path& folder) {
   for (const StepPath& rollouts : rollouts_of(folder)) {
     if (rollouts.step > newest.step) remove_tree(rollouts.path);
   }
-  RunWriter writer(folder, std::move(lock), metrics, timings, event_bytes);
+  RunWriter writer(folder, std::move(lock), metrics, timings, held_out, event_bytes);
   return {std::move(writer), std::move(config),  std::move(manifest),     newest.step,
           newest.path,       std::move(trainer), std::move(metrics.lines)};
 }
@@ -172,6 +175,13 @@ void RunWriter::append_timings(const Json& line) {
   timings_.append(base::to_json_line(line) + "\n");
   last_timings_ = step;
   events_.append(step, scalars_of(line, "time/"));
+}
+
+void RunWriter::append_held_out(const Json& line) {
+  const std::int64_t step = step_of(line, last_held_out_);
+  if (!held_out_) held_out_.emplace(folder_ / kHeldOutFile, 0);
+  held_out_->append(base::to_json_line(line) + "\n");
+  last_held_out_ = step;
 }
 
 void RunWriter::write_rollouts(std::int64_t step, std::span<const RolloutRow> rows) {
@@ -198,6 +208,7 @@ fs::path RunWriter::commit_checkpoint(std::int64_t step, const Json& trainer) {
   sync_tree(unfinished);
   metrics_.sync();
   timings_.sync();
+  if (held_out_) held_out_->sync();
   events_.sync();
   base::sync_folder(folder_ / kRolloutsFolder);
   std::error_code error;
@@ -228,6 +239,7 @@ void RunWriter::prune_checkpoints(int keep_last, std::span<const std::int64_t> p
 void RunWriter::finish(const Json& summary) {
   metrics_.sync();
   timings_.sync();
+  if (held_out_) held_out_->sync();
   events_.sync();
   base::write_file(folder_ / kSummaryFile, pretty(summary));
   base::sync_folder(folder_);

@@ -2,13 +2,14 @@
 //
 // What a kill leaves behind: whole files, whole checkpoints, perhaps a cut last line and an unfinished checkpoint.
 // Resuming takes everything after the newest whole checkpoint back, so that the run goes on to the same metrics.jsonl,
-// rollouts and checkpoints, byte for byte, as if it had never stopped. Outside that guarantee, because they hold what a
+// heldout.jsonl, rollouts and checkpoints, byte for byte, as if it had never stopped. Outside that guarantee, because they hold what a
 // clock said: timings.jsonl, the "time/" scalars and the wall_time of TensorBoard events (their steps, tags and values
 // are within it).
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -55,6 +56,10 @@ class RunWriter {
   /// As append_metrics, for seconds, tokens per second and the like; under "time/" in TensorBoard.
   void append_timings(const base::Json& line);
 
+  /// Adds what became of each held-out problem at a step, as append_metrics does; nothing of it goes to TensorBoard. The
+  /// file begins with the first such line. Append it before the metrics of its step.
+  void append_held_out(const base::Json& line);
+
   /// Writes rollouts/{step}.jsonl, whole.
   void write_rollouts(std::int64_t step, std::span<const RolloutRow> rows);
 
@@ -76,15 +81,17 @@ class RunWriter {
 
  private:
   RunWriter(std::filesystem::path folder, FolderLock lock, const StepLines& metrics, const StepLines& timings,
-            std::size_t event_bytes);
+            const StepLines& held_out, std::size_t event_bytes);
 
   std::filesystem::path folder_;
   FolderLock lock_;
   base::AppendFile metrics_;
   base::AppendFile timings_;
+  std::optional<base::AppendFile> held_out_;  ///< absent while there is no such file: a pre-training run has none
   EventFile events_;
   std::int64_t last_metrics_ = -1;  ///< step of the last line, -1 before the first
   std::int64_t last_timings_ = -1;
+  std::int64_t last_held_out_ = -1;
 };
 
 /// Where a run goes on.

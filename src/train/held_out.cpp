@@ -9,6 +9,20 @@ namespace {
 
 constexpr int kBaseVotes = 16;
 
+/// A problem's entry of `base`.
+base::Json answers_json(const Group& group, bool labelled) {
+  theory::ProblemCounts counts = answer_counts(group);
+  if (group.majority > 0) {
+    // A tie is not settled by size, so the vote's class stands first.
+    const auto vote = static_cast<std::ptrdiff_t>(group.majority);
+    std::rotate(counts.answers.begin(), counts.answers.begin() + vote, counts.answers.begin() + vote + 1);
+    std::rotate(counts.right.begin(), counts.right.begin() + vote, counts.right.begin() + vote + 1);
+  }
+  base::Json entry = {{"answers", counts.answers}, {"absent", counts.absent}};
+  if (labelled) entry["right"] = counts.right;
+  return entry;
+}
+
 }  // namespace
 
 std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group>& groups, double temperature) {
@@ -35,6 +49,7 @@ HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task
   for (const Group& group : sample_groups(base_, policy_.tokenizer, task_, problems_, kBaseVotes, sampling_,
                                           base::hash_text("base vote"))) {
     base_votes_.push_back(group.majority_answer());
+    base_answers_.push_back(answers_json(group, task_.has_label(group.problem)));
   }
 }
 
@@ -46,6 +61,7 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
   std::vector<analysis::GroupView> views;
   const std::vector<double> nothing(static_cast<std::size_t>(samples_), 0.0);
   double agreeing = 0, vote_mass = 0;
+  base::Json on_vote = base::Json::array(), same_vote = base::Json::array(), right = base::Json::array();
   std::int64_t voted = 0;
   bool labelled = true;
   for (std::size_t i = 0; i < groups.size(); ++i) {
@@ -54,14 +70,32 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
     outcomes.push_back(outcome_of(group, task_));
     views.push_back(signal_view(group, nothing, nothing));
     for (const engine::Rollout& rollout : group.rollouts) result.tokens += static_cast<std::int64_t>(rollout.tokens.size());
-    if (!base_votes_[i]) continue;
+    right.push_back(static_cast<double>(std::count(group.correct.begin(), group.correct.end(), true)) /
+                    static_cast<double>(group.correct.size()));
+    if (!base_votes_[i]) {
+      on_vote.push_back(nullptr);
+      same_vote.push_back(nullptr);
+      continue;
+    }
     ++voted;
     const auto same = std::count_if(group.answers.begin(), group.answers.end(), [&](const auto& answer) {
       return answer && task_.equivalent(group.problem, *answer, *base_votes_[i]);
     });
-    vote_mass += static_cast<double>(same) / static_cast<double>(group.answers.size());
+    const double mass = static_cast<double>(same) / static_cast<double>(group.answers.size());
+    vote_mass += mass;
     const auto vote = group.majority_answer();
-    if (vote && task_.equivalent(group.problem, *vote, *base_votes_[i])) ++agreeing;
+    const bool is_base = vote && task_.equivalent(group.problem, *vote, *base_votes_[i]);
+    if (is_base) ++agreeing;
+    on_vote.push_back(mass);
+    same_vote.push_back(is_base);
+  }
+  result.problems = {{"step", step}};
+  if (labelled && !groups.empty()) result.problems["right"] = std::move(right);
+  result.problems["on_vote"] = std::move(on_vote);
+  result.problems["same"] = std::move(same_vote);
+  if (step == 0) {
+    result.problems["samples"] = samples_;
+    result.problems["base"] = base_answers_;
   }
   base::Json& metrics = result.metrics;
   if (labelled && !outcomes.empty()) {

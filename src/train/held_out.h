@@ -22,11 +22,22 @@ class HeldOut {
 
   struct Result {
     base::Json metrics;                        ///< the held-out keys of a metrics line
+    base::Json problems;                       ///< the line of heldout.jsonl, see below
     std::optional<double> accuracy;            ///< avg@samples; absent without labels
     analysis::BaseView view;                   ///< label-free: what the frozen base says
     std::int64_t tokens = 0;                   ///< sampled
   };
 
+  /// `problems` of the result, every array in the order of the held-out problems:
+  ///   step
+  ///   right     share of the problem's rollouts that are right; absent unless all problems have labels
+  ///   on_vote   share of its rollouts whose answer is the base's vote; null where the base had none
+  ///   same      whether the policy's vote is the base's; null where the base had none
+  /// and at step 0, where a reader learns what all else is compared with:
+  ///   samples   rollouts of each problem in `right` and `on_vote`
+  ///   base      of each problem what the base's voting rollouts answered: `answers`, the size of every class of equal
+  ///             answers, the vote's first; `absent`, rollouts without an answer; `right`, whether each class is (absent
+  ///             without a label)
   Result measure(std::int64_t step);
 
  private:
@@ -38,6 +49,7 @@ class HeldOut {
   engine::SamplingOptions sampling_;
   std::uint64_t seed_;
   std::vector<std::optional<std::string>> base_votes_;
+  base::Json base_answers_ = base::Json::array();   ///< `base` above
 };
 
 /// Mean per-token log-probability that `model` gives to the groups' responses; absent when there is no token.

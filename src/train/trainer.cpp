@@ -153,6 +153,7 @@ void Trainer::replay(const std::vector<Json>& metrics) {
 void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
   const HeldOut::Result result = held_out_->measure(number);
   metrics.update(result.metrics);
+  writer_->append_held_out(result.problems);
   tokens_ += result.tokens;
   if (result.accuracy) accuracy_.push_back({number, *result.accuracy});
   analysis::BaseView view = result.view;

@@ -40,6 +40,7 @@ const Json kManifest = {{"program", "whetstone"}, {"seed", 3}};
 
 /// What a trainer would write at a step; a function of the step alone, as a resumed trainer's values are.
 void write_step(RunWriter& writer, std::int64_t step) {
+  if (step % 2 == 0) writer.append_held_out(Json{{"step", step}, {"right", {0.5, static_cast<double>(step)}}});
   writer.append_metrics(Json{{"step", step}, {"reward", 1.0 / static_cast<double>(step + 3)}, {"task", "sort"},
                              {"kl", step == 4 ? std::numeric_limits<double>::quiet_NaN() : 0.5}});
   writer.append_timings(Json{{"step", step}, {"seconds", 0.25}});
@@ -96,6 +97,8 @@ TEST(RunWriter, WritesARunThatLoadsBack) {
   EXPECT_EQ(run.metrics[2]["reward"].get<double>(), 1.0 / 5);
   EXPECT_TRUE(run.metrics[4]["kl"].is_null());
   EXPECT_EQ(run.timings.size(), 8u);
+  ASSERT_EQ(run.held_out.size(), 4u);
+  EXPECT_EQ(run.held_out[3]["right"][1], 6.0);
   ASSERT_EQ(run.checkpoints.size(), 2u);
   EXPECT_EQ(run.checkpoints[1].step, 6);
   EXPECT_EQ(run.checkpoints[1].path.filename(), "step-000006");
@@ -138,6 +141,7 @@ TEST(RunWriter, ResumesToTheBytesOfAnUninterruptedRun) {
     }
     append_raw(folder / kMetricsFile, R"({"step":99,"rew)");
     append_raw(folder / kTimingsFile, R"({"ste)");
+    append_raw(folder / kHeldOutFile, R"({"step":98,"right":[)");
     append_raw(folder / kEventsFile, "\x20\x01");
     base::write_file(folder / kRolloutsFolder / "99.jsonl.tmp-123", "{");
     Resumed resumed = RunWriter::resume(folder);
