@@ -159,6 +159,7 @@ std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
     if (state.verdict != analysis::Verdict::kTooFewPoints) facts.kept = state.peak_step;
     facts.kept_accuracy = value_at(accuracy, facts.kept);
     facts.alarm = state.collapse_step;
+    if (facts.alarm) facts.warning = state.warning_step;
     all.push_back(std::move(facts));
   }
   for (std::size_t i = 0; i < runs.size(); ++i) {

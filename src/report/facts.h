@@ -40,6 +40,7 @@ struct RunFacts {
   std::optional<std::int64_t> below_tenth, below_hundredth;   ///< reward accuracy below 10 % and 1 %
   std::optional<std::int64_t> kept;                           ///< checkpoint that the label-free watch keeps
   std::optional<double> kept_accuracy;                        ///< held-out accuracy there
+  std::optional<std::int64_t> warning;                        ///< step at which the breach began that led to the alarm
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };
 

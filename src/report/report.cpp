@@ -8,6 +8,7 @@
 #include "report/assets.h"
 #include "report/facts.h"
 #include "report/html.h"
+#include "report/problems.h"
 #include "report/samples.h"
 #include "store/config_toml.h"
 
@@ -77,11 +78,18 @@ std::string table_of(const std::vector<RunFacts>& facts) {
   return rows;
 }
 
-std::string stories_of(const std::vector<RunFacts>& facts) {
+using Paths = std::vector<std::optional<ProblemPaths>>;
+
+std::string stories_of(const std::vector<store::Run>& runs, const std::vector<RunFacts>& facts, const Paths& paths) {
   std::string out;
-  for (const RunFacts& run : facts) {
-    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p></article>\n",
+  for (std::size_t i = 0; i < runs.size(); ++i) {
+    const RunFacts& run = facts[i];
+    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p>",
                        run.color, html_escape(run.name), html_escape(sentence_of(run)));
+    if (paths[i]) {
+      out += fmt::format("<p>{}</p>", html_escape(sentence_of(*paths[i], series_of(runs[i], "heldout_accuracy"))));
+    }
+    out += "</article>\n";
   }
   return out;
 }
@@ -171,7 +179,18 @@ Json chart_series(const store::Run& run) {
   return series;
 }
 
-Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>& facts) {
+/// What became of the problems of each kind, a row a problem.
+Json problem_rows(const std::vector<ProblemPath>& problems) {
+  Json rows = Json::array();
+  for (const ProblemPath& problem : problems) {
+    Json row = Json::array();
+    for (const double share : problem.right) row.push_back(Json::parse(fmt::format("{:.3g}", share)));
+    rows.push_back(std::move(row));
+  }
+  return rows;
+}
+
+Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>& facts, const Paths& paths) {
   const auto step = [](std::optional<std::int64_t> value) { return value ? Json(*value) : Json(); };
   Json data = Json::array();
   for (std::size_t i = 0; i < runs.size(); ++i) {
@@ -183,8 +202,20 @@ Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>
     run["peak"] = accuracy ? Json{{"x", accuracy->peak_step}, {"y", accuracy->peak}} : Json();
     run["collapse"] = step(facts[i].collapse);
     run["kept"] = step(facts[i].kept);
+    run["warning"] = step(facts[i].warning);
     run["alarm"] = step(facts[i].alarm);
     run["series"] = chart_series(runs[i]);
+    if (paths[i]) {
+      const ProblemPaths& problems = *paths[i];
+      run["problems"] = {{"x", problems.steps},
+                         {"right", problem_rows(problems.right_first)},
+                         {"wrong", problem_rows(problems.wrong_first)}};
+      run["limit"] = problems.limit;
+      for (const analysis::Point& point : problems.predicted) {
+        run["series"]["predicted_accuracy"]["x"].push_back(point.step);
+        run["series"]["predicted_accuracy"]["y"].push_back(Json::parse(fmt::format("{:.6g}", point.value)));
+      }
+    }
     data.push_back(std::move(run));
   }
   return data;
@@ -195,15 +226,17 @@ Json chart_data(const std::vector<store::Run>& runs, const std::vector<RunFacts>
 std::string render(const std::vector<store::Run>& runs, const ReportOptions& options) {
   if (runs.empty()) base::user_error("report", "no runs, want at least one");
   const std::vector<RunFacts> facts = facts_of(runs);
+  Paths paths;
+  for (const store::Run& run : runs) paths.push_back(paths_of(run));
   return filled(asset("page.html"), [&](std::string_view name) -> std::string {
     if (name == "title") return html_escape(title_of(runs, options));
     if (name == "shared") return html_escape(shared_by(runs));
     if (name == "table") return table_of(facts);
-    if (name == "stories") return stories_of(facts);
+    if (name == "stories") return stories_of(runs, facts, paths);
     if (name == "samples") return samples_of(runs, facts, options.samples);
     if (name == "origins") return origins_of(runs, facts);
     if (name == "version") return WHET_VERSION;
-    if (name == "data") return script_json(chart_data(runs, facts));
+    if (name == "data") return script_json(chart_data(runs, facts, paths));
     return std::string(asset(name));
   });
 }

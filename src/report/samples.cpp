@@ -55,7 +55,27 @@ Sample sample_of(const std::vector<Json>& rows, const Group& group) {
   return sample;
 }
 
-Moment moment_of(const store::StepPath& dump, std::string title, int count) {
+/// For each of the `wanted` prompts the group that stands for it: the one with this prompt, or else the first of those
+/// whose prompt is nearest in length. No group stands for two while there are others.
+std::vector<std::size_t> like(const std::vector<std::string>& wanted, const std::vector<std::string>& prompts) {
+  std::vector<std::size_t> chosen;
+  for (const std::string& prompt : wanted) {
+    std::optional<std::size_t> best;
+    const auto distance = [&](std::size_t i) {
+      if (prompts[i] == prompt) return -1LL;
+      return std::llabs(static_cast<long long>(prompts[i].size()) - static_cast<long long>(prompt.size()));
+    };
+    for (std::size_t i = 0; i < prompts.size(); ++i) {
+      if (std::find(chosen.begin(), chosen.end(), i) != chosen.end()) continue;
+      if (!best || distance(i) < distance(*best)) best = i;
+    }
+    if (best) chosen.push_back(*best);
+  }
+  return chosen;
+}
+
+/// `before`: the moment whose prompts set the kind; null for the first.
+Moment moment_of(const store::StepPath& dump, std::string title, int count, const Moment* before) {
   const std::vector<Json> rows = store::load_rollouts(dump.path);
   Moment moment{.title = std::move(title), .step = dump.step, .rows = rows.size(), .right = {}, .samples = {}};
   std::size_t labelled = 0, right = 0;
@@ -67,7 +87,14 @@ Moment moment_of(const store::StepPath& dump, std::string title, int count) {
   if (labelled > 0) moment.right = static_cast<double>(right) / static_cast<double>(labelled);
   const std::vector<Group> groups = groups_of(rows);
   const std::size_t shown = std::min(groups.size(), static_cast<std::size_t>(std::max(count, 0)));
-  for (std::size_t i = 0; i < shown; ++i) moment.samples.push_back(sample_of(rows, groups[i * groups.size() / shown]));
+  if (!before) {
+    for (std::size_t i = 0; i < shown; ++i) moment.samples.push_back(sample_of(rows, groups[i * groups.size() / shown]));
+    return moment;
+  }
+  std::vector<std::string> wanted, prompts;
+  for (const Sample& sample : before->samples) wanted.push_back(sample.prompt);
+  for (const Group& group : groups) prompts.push_back(text_in(rows[group.begin], "input").value_or(""));
+  for (const std::size_t i : like(wanted, prompts)) moment.samples.push_back(sample_of(rows, groups[i]));
   return moment;
 }
 
@@ -78,14 +105,9 @@ std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int
   const std::int64_t first = run.rollouts.front().step, last = run.rollouts.back().step;
   const std::int64_t peak = facts.accuracy ? facts.accuracy->peak_step : first;
   std::vector<std::pair<std::string, std::int64_t>> wanted;
-  if (facts.collapse) {
-    const bool peak_is_before = peak < *facts.collapse;
-    wanted = {{peak_is_before ? "Before the collapse" : "At the start", peak_is_before ? peak : first},
-              {"At the collapse", *facts.collapse},
-              {"After the collapse", last}};
-  } else {
-    wanted = {{"At the start", first}, {"At the peak", peak}, {"At the end", last}};
-  }
+  wanted = {{"At the start", first}, {"At the peak", peak}};
+  if (facts.collapse) wanted.emplace_back("At the collapse", *facts.collapse);
+  wanted.emplace_back("At the end", last);
   std::vector<Moment> moments;
   for (const auto& [title, step] : wanted) {
     const store::StepPath* nearest = &run.rollouts.front();
@@ -95,7 +117,9 @@ std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int
     if (!moments.empty() && moments.back().step >= nearest->step) continue;
     // A dump some steps off is said to be near, not at.
     const bool near = title.starts_with("At ") && nearest->step != step;
-    moments.push_back(moment_of(*nearest, near ? "Near" + title.substr(2) : title, count));
+    const Moment* before = moments.empty() ? nullptr : &moments.front();
+    Moment moment = moment_of(*nearest, near ? "Near" + title.substr(2) : title, count, before);
+    moments.push_back(std::move(moment));
   }
   return moments;
 }

@@ -21,16 +21,17 @@ struct Sample {
 };
 
 struct Moment {
-  std::string title;               ///< "Before the collapse", "Near the collapse", ...
+  std::string title;               ///< "At the start", "Near the collapse", ...
   std::int64_t step = 0;           ///< of the dump that is nearest
   std::size_t rows = 0;            ///< responses in the dump
   std::optional<double> right;     ///< share of them that are right, where labels are known
   std::vector<Sample> samples;
 };
 
-/// Before, at and after the collapse; or the start, the peak and the end of a run without one. Moments whose nearest
-/// dump is the same are one; a run without dumps has none. From each dump, the first response to each of `count` prompts
-/// spread evenly over it, so that nobody picks. UserError for a dump that cannot be read.
+/// The start, the peak, the collapse where there was one, and the end. Moments whose nearest dump is the same are one; a
+/// run without dumps has none. From the first of these dumps, the first response to each of `count` prompts spread evenly
+/// over it, so that nobody picks; from the others, to prompts of the same kind: the same ones, or else those nearest in
+/// length. UserError for a dump that cannot be read.
 std::vector<Moment> moments_of(const store::Run& run, const RunFacts& facts, int count);
 
 }  // namespace whet::report

@@ -45,7 +45,7 @@ class Account(HTMLParser):
 
     def __init__(self, text):
         super().__init__()
-        self.root, self.ink, self.steps, self.tags = {}, {}, [], []
+        self.root, self.ink, self.maps, self.steps, self.tags = {}, {}, {}, [], []
         self.feed(text)
 
     def handle_starttag(self, tag, attributes):
@@ -53,6 +53,8 @@ class Account(HTMLParser):
         self.tags.append(tag)
         if tag == "html":
             self.root = attributes
+        if "data-map-ink" in attributes:
+            self.maps[attributes["data-map"]] = [int(count) for count in attributes["data-map-ink"].split()]
         if "data-ink" in attributes:
             self.ink[attributes["data-chart"]] = [int(count) for count in attributes["data-ink"].split()]
 
@@ -126,6 +128,12 @@ class Report(unittest.TestCase):
             self.assertEqual(len(account.ink[f"reward-{index}"]), 2)
             for count in account.ink[f"reward-{index}"]:
                 self.assertGreater(count, 50, account.ink)
+            self.assertEqual(len(account.ink[f"foretold-{index}"]), 2)  # measured and foretold
+            for count in account.ink[f"foretold-{index}"]:
+                self.assertGreater(count, 50, account.ink)
+            self.assertEqual(len(account.maps[str(index)]), 2)  # problems that were right and wrong at first
+            for count in account.maps[str(index)]:
+                self.assertGreater(count, 1000, account.maps)
         self.assertEqual(int(account.root["data-charts"]), len(account.ink))
         self.assertLessEqual(int(account.root["data-overflow"]), 0, "the page is wider than its window")
 
@@ -185,7 +193,7 @@ class Report(unittest.TestCase):
         self.assertEqual(account.root["data-moved"], "yes")
         steps = account.root["data-steps"].split("|")
         self.assertEqual(set(steps), {"step 150"}, steps)
-        self.assertEqual(len(steps), 10)
+        self.assertEqual(len(steps), 13)
         self.assertEqual(account.root["data-theme"], "dark")
         self.assertNotIn(RUNS[0], account.root["data-names"])
         self.assertIn(RUNS[1], account.root["data-names"])

@@ -190,16 +190,17 @@ class Rollouts : public testing::Test {
   store::TempFolder folder_;
 };
 
-TEST_F(Rollouts, AreShownBeforeAtAndAfterTheCollapse) {
+TEST_F(Rollouts, AreShownAtTheStartThePeakTheCollapseAndTheEnd) {
   const store::Run run = run_with_dumps({0, 2, 4, 6});
   const std::vector<Moment> moments = moments_of(run, facts_of({run})[0], 2);
-  ASSERT_EQ(moments.size(), 3u);
-  EXPECT_EQ(moments[0].step, 2);
-  EXPECT_EQ(moments[0].title, "Before the collapse");
-  EXPECT_EQ(moments[1].title, "Near the collapse");
-  EXPECT_EQ(moments[2].title, "After the collapse");
-  EXPECT_EQ(moments[1].step, 4);  // the collapse is at 5; of 4 and 6, equally near, the earlier
-  EXPECT_EQ(moments[2].step, 6);
+  ASSERT_EQ(moments.size(), 4u);
+  EXPECT_EQ(moments[0].title, "At the start");
+  EXPECT_EQ(moments[1].title, "At the peak");
+  EXPECT_EQ(moments[1].step, 2);
+  EXPECT_EQ(moments[2].title, "Near the collapse");
+  EXPECT_EQ(moments[2].step, 4);  // the collapse is at 5; of 4 and 6, equally near, the earlier
+  EXPECT_EQ(moments[3].title, "At the end");
+  EXPECT_EQ(moments[3].step, 6);
   EXPECT_NEAR(*moments[0].right, 2.0 / 3, 1e-12);
   ASSERT_EQ(moments[0].samples.size(), 2u);
   EXPECT_EQ(moments[0].samples[0].prompt, "prompt 0");
@@ -207,6 +208,29 @@ TEST_F(Rollouts, AreShownBeforeAtAndAfterTheCollapse) {
   EXPECT_EQ(moments[0].samples[0].agreeing, 2);
   EXPECT_EQ(moments[0].samples[0].group, 3);
   EXPECT_TRUE(*moments[0].samples[0].right);
+}
+
+TEST_F(Rollouts, LaterOnesAnswerTheSamePromptsOrThoseNearestInLength) {
+  const auto folder = folder_.path() / "kinds";
+  store::RunWriter writer = store::RunWriter::create(folder, {{"reward", "majority-vote"}}, Json::object());
+  const auto dump = [&](int step, const std::vector<std::string>& prompts) {
+    std::vector<store::RolloutRow> rows;
+    for (const std::string& prompt : prompts) {
+      store::RolloutRow row;
+      row.input = prompt;
+      rows.push_back(row);
+    }
+    writer.write_rollouts(step, rows);
+  };
+  dump(0, {"1", "4444", "666666"});
+  dump(6, {"7777777", "22", "4444", "55555"});
+  store::Run run = store::load_run(folder);
+  run.metrics = collapsed().metrics;
+  const std::vector<Moment> moments = moments_of(run, facts_of({run})[0], 3);
+  ASSERT_EQ(moments.size(), 2u);
+  std::vector<std::string> prompts;
+  for (const Sample& sample : moments[1].samples) prompts.push_back(sample.prompt);
+  EXPECT_THAT(prompts, testing::ElementsAre("22", "4444", "7777777"));
 }
 
 TEST_F(Rollouts, OfOneDumpAreShownOnce) {

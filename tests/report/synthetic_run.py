@@ -72,6 +72,23 @@ def rollouts(step, truth, rng):
     return rows
 
 
+def held_out_lines(shape, steps, evaluate_every, rng, problems=60):
+    """What became of each problem: those whose first majority is right come and go with accuracy, the others fall."""
+    right_first = [rng.random() < .66 for _ in range(problems)]
+    votes = [rng.randint(8, 15) if right else rng.randint(5, 9) for right in right_first]
+    for step in range(0, steps + 1, evaluate_every):
+        truth, first = curve(shape["accuracy"], step), shape["accuracy"][0][1]
+        share = lambda value: round(4 * min(1, max(0, value + rng.gauss(0, .1)))) / 4
+        right = [share(truth * 1.1 if good else .25 * truth / first * math.exp(-step / 60)) for good in right_first]
+        same = curve(shape["majority"], step) * truth
+        line = {"step": step, "right": right, "on_vote": [share(same) for _ in right], "same": [rng.random() < same for _ in right]}
+        if step == 0:
+            line |= {"samples": 4, "base": [{"answers": [n, 16 - n] if 2 * n >= 16 else [n, n - 1, 17 - 2 * n], "absent": 0,
+                                             "right": [good, not good] if 2 * n >= 16 else [good, not good, False]}
+                                            for good, n in zip(right_first, votes)]}
+        yield line
+
+
 def write_run(folder, kind, seed=0, steps=300, evaluate_every=5, dump_every=10):
     rng = random.Random(f"{kind} {seed}")
     shape = KINDS[kind]
@@ -83,6 +100,9 @@ def write_run(folder, kind, seed=0, steps=300, evaluate_every=5, dump_every=10):
         f'task = "sort-digits"\nmodel = "models/sort-s2500"\nreward = "{kind}"\nseed = {seed}\nlearning_rate = 5e-4\n')
     (folder / "manifest.json").write_text(json.dumps(
         {"program": "whetstone", "version": "0", "command_line": ["whet", "train", "--reward", kind], "seed": seed}))
+    with open(folder / "heldout.jsonl", "w") as held_out:
+        for line in held_out_lines(shape, steps, evaluate_every, random.Random(f"held out {kind} {seed}")):
+            held_out.write(json.dumps(line) + "\n")
     with open(folder / "metrics.jsonl", "w") as metrics:
         for step in range(steps + 1):
             line = {"step": step}
