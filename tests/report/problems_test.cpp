@@ -110,7 +110,7 @@ TEST(Problems, AreToldInWordsAndInThePage) {
   EXPECT_THAT(page, HasSubstr("own vote is right on 2 of 3 held-out problems: they went from 62.5\u00a0% to 100.0\u00a0% right, "
                               "the others from 25.0\u00a0% to 0.0\u00a0% right."));
   EXPECT_THAT(page, HasSubstr("foretells a limit of 66.7\u00a0%"));
-  EXPECT_THAT(page, HasSubstr(R"("right":[[0.75,1.0],[0.5,1.0]])"));
+  EXPECT_THAT(page, HasSubstr(R"("right":[[0.75,1],[0.5,1]])"));
 }
 
 }  // namespace
