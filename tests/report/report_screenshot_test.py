@@ -179,7 +179,7 @@ class Report(unittest.TestCase):
           over.dispatchEvent(new MouseEvent('mousemove', at));
           setTimeout(() => {
             const root = document.documentElement;
-            const steps = [...document.querySelectorAll('#main-charts .step')];
+            const steps = [...document.querySelectorAll('#main-charts [data-chart] .step')];
             root.dataset.steps = steps.map((s) => s.textContent).join('|');
             document.querySelector('#legend button').click();
             document.querySelector('#theme').click();
