@@ -1,0 +1,36 @@
+// What the rollouts of a base model foretell of training it, before any training.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <span>
+
+#include "analysis/evaluation.h"
+#include "theory/forecast.h"
+
+namespace whet::analysis {
+
+/// All intervals are 95 % over problems: bootstraps, and Wilson's for majority_right.
+struct BaseProfile {
+  std::int64_t problems = 0;
+  std::int64_t rollouts = 0;       ///< over all problems
+  int k = 0;
+  Estimate avg;                    ///< share of right rollouts
+  Estimate pass;                   ///< pass@k
+  Estimate majority_right;         ///< share of problems whose majority is right: the limit of sharpening
+  /// Foretold gain without labels: where full sharpening leads, minus where the base is.
+  Estimate sharpening_gain;
+  /// Foretold gain with labels: what is right at least once in k, minus where the base is.
+  Estimate supervised_gain;
+  /// Foretold order of collapse: of the first push that sharpening gives, the share from problems whose majority is right.
+  /// A shift dk of the majority's logit moves its mass p by p (1 - p) dk, which is the weight of a problem here; what all
+  /// problems share is pushed to the right or to the wrong by the sum. Absent when nothing can be pushed: all problems are
+  /// unanimous or without an answer.
+  std::optional<double> right_push;
+};
+
+/// The majorities of few rollouts are themselves uncertain, which pulls majority_right towards the middle: 16 rollouts or
+/// more are wanted. UserError for no problem, or a k that exceeds a problem's rollouts.
+BaseProfile base_profile(std::span<const theory::ProblemCounts> problems, int k, std::uint64_t seed);
+
+}  // namespace whet::analysis
