@@ -44,26 +44,38 @@ std::pair<double, double> middle(std::vector<double> values) {
   return {values[cut], values[values.size() - 1 - cut]};
 }
 
-double permutation_p(std::span<const double> x, std::span<const double> y, double observed, std::uint64_t seed) {
-  std::vector<double> order(y.begin(), y.end());
+/// Ranks minus their mean.
+std::vector<double> centred_ranks(std::span<const double> values) {
+  std::vector<double> result = ranks(values);
+  for (double& rank : result) rank -= (static_cast<double>(values.size()) + 1) / 2;
+  return result;
+}
+
+/// An order of y changes nothing of a rank correlation but the sum of products of centred ranks.
+double permutation_p(std::span<const double> x, std::span<const double> y, std::uint64_t seed) {
+  const std::vector<double> a = centred_ranks(x);
+  std::vector<double> b = centred_ranks(y);
+  const auto sum = [&] { return std::abs(std::inner_product(a.begin(), a.end(), b.begin(), 0.0)); };
+  const double observed = sum();
   std::int64_t as_far = 0, seen = 0;
   const auto look = [&] {
     ++seen;
-    as_far += std::abs(spearman(x, order).value_or(0)) >= std::abs(observed) - kRounding ? 1 : 0;
+    as_far += sum() >= observed - kRounding ? 1 : 0;
   };
-  if (order.size() <= kMostEnumerated) {
+  if (b.size() <= kMostEnumerated) {
     // By places, so that equal values are told apart and every order counts once.
-    std::vector<std::size_t> places(order.size());
+    const std::vector<double> as_given = b;
+    std::vector<std::size_t> places(b.size());
     std::iota(places.begin(), places.end(), std::size_t{0});
     do {
-      order = at(y, places);
+      for (std::size_t i = 0; i < b.size(); ++i) b[i] = as_given[places[i]];
       look();
     } while (std::next_permutation(places.begin(), places.end()));
   } else {
     look();
     base::Random random{seed, base::hash_text("permutations")};
     while (seen < kPermutations) {
-      random.shuffle(order);
+      random.shuffle(b);
       look();
     }
   }
@@ -121,14 +133,10 @@ std::vector<double> ranks(std::span<const double> values) {
 std::optional<double> spearman(std::span<const double> x, std::span<const double> y) {
   if (x.size() != y.size()) base::user_error("spearman", "{} and {} values, want as many of each", x.size(), y.size());
   if (x.size() < 3) return std::nullopt;
-  const std::vector<double> a = ranks(x), b = ranks(y);
-  const double mean = (static_cast<double>(x.size()) + 1) / 2;
-  double products = 0, a_squares = 0, b_squares = 0;
-  for (std::size_t i = 0; i < a.size(); ++i) {
-    products += (a[i] - mean) * (b[i] - mean);
-    a_squares += (a[i] - mean) * (a[i] - mean);
-    b_squares += (b[i] - mean) * (b[i] - mean);
-  }
+  const std::vector<double> a = centred_ranks(x), b = centred_ranks(y);
+  const double products = std::inner_product(a.begin(), a.end(), b.begin(), 0.0);
+  const double a_squares = std::inner_product(a.begin(), a.end(), a.begin(), 0.0);
+  const double b_squares = std::inner_product(b.begin(), b.end(), b.begin(), 0.0);
   if (a_squares == 0 || b_squares == 0) return std::nullopt;
   return products / std::sqrt(a_squares * b_squares);
 }
@@ -144,7 +152,7 @@ std::optional<RankCorrelation> rank_correlation(std::span<const double> x, std::
   }
   RankCorrelation result{.models = static_cast<std::int64_t>(x.size()), .value = *value, .low = *value, .high = *value};
   if (!drawn.empty()) std::tie(result.low, result.high) = middle(std::move(drawn));
-  result.p_value = permutation_p(x, y, *value, seed);
+  result.p_value = permutation_p(x, y, seed);
   return result;
 }
 

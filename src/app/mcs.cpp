@@ -109,6 +109,10 @@ void print_outcome(const McsOutcome& outcome, std::int64_t budget) {
                 static_cast<long long>(seed.steps), seed.ended.c_str(), accuracy.c_str());
   }
   const auto line = [](const char* name, const analysis::StepMedian& median) {
+    if (median.runs == 1) {
+      std::printf("%s: %s, of one seed\n", name, median_text(median).c_str());
+      return;
+    }
     std::printf("%s: median %s, range %s of %lld seeds (holds the median of all seeds with %.0f %% confidence)\n", name,
                 median_text(median).c_str(), range_text(median).c_str(), static_cast<long long>(median.runs),
                 100 * analysis::range_coverage(median.runs));
@@ -141,6 +145,7 @@ int run(const CLI::App& app, const Arguments& given) {
   const Arguments arguments = given.resume.empty() ? given : read_plan(given);
   const analysis::CollapseMark mark = analysis::parse_mark(arguments.threshold);
   if (arguments.seeds < 1) base::user_error("seeds", "{}, want >= 1", arguments.seeds);
+  refuse_guard(arguments.options, "mcs");
   if (given.resume.empty()) base::require_new_folder(arguments.out);
   train::require_labels(*train::make_task(arguments.options.source), tasks::Split::kTrain, "mcs");
 

@@ -49,6 +49,10 @@ bool is_hopeless(double accuracy, std::int64_t rollouts) {
   return accuracy == 0 && rollouts > 0 && 1 - std::pow(0.05, 1.0 / static_cast<double>(rollouts)) < kHopeless;
 }
 
+void refuse_guard(const train::TrainOptions& options, const char* place) {
+  if (options.guard) base::user_error(place, "--guard, want none: it ends a run before the collapse that is measured");
+}
+
 SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::CollapseMark& mark) {
   const store::Run run = store::load_run(folder);
   if (!run.summary) base::user_error("mcs", "{} holds a run that has not finished, want a finished one", folder.string());

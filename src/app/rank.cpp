@@ -413,6 +413,7 @@ int run(const Arguments& arguments) {
     base::user_error("pass-k", "{}, want at most --base-samples {}", options.pass_k, options.base_samples);
   }
   analysis::parse_mark(options.threshold);
+  refuse_guard(options.train, "rank");
   std::vector<Row> rows;
   const auto names = short_names(arguments.models);
   for (std::size_t i = 0; i < arguments.models.size(); ++i) {

@@ -115,7 +115,7 @@ class Commands(WhetTest):
 
     def mcs(self, **options):
         run = self.folder / f"mcs-{len(os.listdir(self.folder))}"
-        done = self.ok("mcs", *flags(SHORT, dict(model=self.model, steps=6, out=run), **options), "--json")
+        done = self.ok("mcs", *flags(SHORT, dict(model=self.model, steps=6, seeds=1, out=run), **options), "--json")
         self.assertEqual(done.stdout.count("\n"), 1)
         result = json.loads(done.stdout)
         for field in ("mcs", "threshold", "peak_step", "peak_accuracy", "final_accuracy", "label_free_step", "steps", "seconds",
