@@ -51,6 +51,10 @@ bool is_hopeless(double accuracy, std::int64_t rollouts) {
 
 void refuse_guard(const train::TrainOptions& options, const char* place) {
   if (options.guard) base::user_error(place, "--guard, want none: it ends a run before the collapse that is measured");
+  if (options.probe.is_asked() && !options.probe.only_warn) {
+    base::user_error(place, "--probe, want none, or --probe-only-warn beside it: it ends a run before the collapse that is "
+                     "measured");
+  }
 }
 
 SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::CollapseMark& mark) {

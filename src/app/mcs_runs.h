@@ -35,7 +35,7 @@ struct SeedOutcome {
 /// UserError when the folder holds no finished run.
 SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::CollapseMark& mark);
 
-/// UserError "[place] ..." for --guard: a run that ends before its collapse has no collapse step.
+/// UserError "[place] ..." for --guard, and for a --probe that may end the run: a run that ends before its collapse has no collapse step.
 void refuse_guard(const train::TrainOptions& options, const char* place);
 
 /// What is told of a run as it begins or goes on.

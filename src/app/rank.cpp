@@ -9,6 +9,7 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "app/mcs_runs.h"
+#include "app/rank_names.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/random.h"
@@ -151,40 +152,7 @@ Gain read_gain(const std::filesystem::path& folder) {
   return gain;
 }
 
-// ---- names and folders
-
-/// The models' names without the folders that all of them share at either end.
-std::vector<std::string> short_names(const std::vector<std::string>& models) {
-  std::vector<std::vector<std::string>> parts;
-  for (const std::string& model : models) {
-    parts.emplace_back();
-    for (const auto& part : std::filesystem::path(model).lexically_normal()) {
-      if (!part.empty()) parts.back().push_back(part.string());
-    }
-  }
-  std::size_t shared = 0;
-  const auto all_have = [&](std::size_t place) {
-    return std::all_of(parts.begin(), parts.end(), [&](const auto& path) {
-      return place + 1 < path.size() && path[place] == parts.front()[place];
-    });
-  };
-  while (models.size() > 1 && all_have(shared)) ++shared;
-  std::vector<std::string> names;
-  for (const auto& path : parts) {
-    std::string name;
-    for (std::size_t i = shared; i < path.size(); ++i) {
-      if (path[i] != store::kCheckpointsFolder) name += (name.empty() || name == "/" ? "" : "/") + path[i];
-    }
-    names.push_back(name);
-  }
-  return names;
-}
-
-std::string folder_name(std::size_t index, const std::string& name) {
-  std::string safe;
-  for (const char c : name) safe += std::isalnum(static_cast<unsigned char>(c)) || c == '-' || c == '.' ? c : '-';
-  return fmt::format("{:02}-{}", index + 1, safe);
-}
+// ---- the folder
 
 /// A folder is gone on with only for what it was begun with.
 void check_plan(const Arguments& arguments, const std::vector<Row>& rows) {

@@ -81,6 +81,7 @@ class Mcs(WhetTest):
         self.refused(["mcs", "--resume", self.folder], "mcs.json")
         self.refused(["mcs", "--resume", self.folder, "--steps", "3"], "--steps", "--resume")
         self.refused(["mcs", "--model", self.model, "--guard", "--out", self.folder / "x"], "--guard")
+        self.refused(["mcs", "--model", self.model, "--probe-problems", "16", "--out", self.folder / "x"], "--probe")
         self.assertFalse((self.folder / "x").exists())
 
 
