@@ -5,6 +5,7 @@
 #include <memory>
 #include <thread>
 
+#include "analysis/failure.h"
 #include "app/command.h"
 #include "app/console.h"
 #include "base/error.h"
@@ -40,7 +41,28 @@ std::string kept_model(const store::Run& run, const analysis::WatchState& state)
   return {};
 }
 
+/// How the run fails, from the signals of its steps.
+analysis::FailureReport failure_of(const store::Run& run) {
+  std::vector<analysis::SignalPoint> points;
+  for (const Json& line : run.metrics) {
+    analysis::SignalPoint point{.step = line.at("step").get<std::int64_t>(), .signals = {}};
+    const auto read = [&line](std::optional<double>& value, const char* name) {
+      if (const auto found = line.find(name); found != line.end() && found->is_number()) value = found->get<double>();
+    };
+    analysis::visit_signals(point.signals,
+                            [&](std::optional<double>& value, const char* name, const char*) { read(value, name); });
+    read(point.kl, "kl_to_start");
+    points.push_back(std::move(point));
+  }
+  return analysis::name_failure(points);
+}
+
 Json to_json(const store::Run& run, const analysis::WatchState& state) {
+  Json signs = Json::array();
+  const analysis::FailureReport failure = failure_of(run);
+  for (const analysis::FailureSign& sign : failure.signs) {
+    signs.push_back({{"failure", to_string(sign.failure)}, {"since", sign.since}, {"evidence", sign.evidence}});
+  }
   const std::string kept = kept_model(run, state);
   return {{"run", run.folder.string()},
           {"finished", run.summary.has_value()},
@@ -51,16 +73,21 @@ Json to_json(const store::Run& run, const analysis::WatchState& state) {
           {"warning_step", or_null(state.warning_step)},
           {"collapse_step", or_null(state.collapse_step)},
           {"kept_model", kept.empty() ? Json(nullptr) : Json(kept)},
-          {"evidence", state.evidence}};
+          {"evidence", state.evidence},
+          {"failure", to_string(failure.failure)},
+          {"signs", signs}};
 }
 
 void print_verdict(const store::Run& run, const analysis::WatchState& state) {
   const std::int64_t last = run.metrics.empty() ? 0 : run.metrics.back().at("step").get<std::int64_t>();
-  fmt::print("{}: {} at step {}{}\n", run.folder.string(), to_string(state.verdict), last,
+  fmt::print("{}: {}, seen up to step {}{}\n", run.folder.string(), to_string(state.verdict), last,
              run.summary ? " (finished)" : "");
   fmt::print("  {}\n", state.points == 0 ? "no measurement of the frozen base yet, so no verdict" : state.evidence);
+  for (const analysis::FailureSign& sign : failure_of(run).signs) {
+    fmt::print("  {}\n", sign.evidence);
+  }
   if (const std::string kept = kept_model(run, state); !kept.empty() && state.points >= 2) {
-    fmt::print("  keep {}\n", kept);
+    fmt::print("  best without labels: {}\n", kept);
   }
 }
 

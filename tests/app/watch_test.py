@@ -36,7 +36,7 @@ class Watch(WhetTest):
         self.assertIsNone(verdict["kept_model"])  # this run has no checkpoint of step 10
         text = whet("watch", self.folder / "run")
         self.assertEqual(text.returncode, 3)
-        self.assertIn("collapsed at step 20", text.stdout)
+        self.assertIn("collapsed, seen up to step 20", text.stdout)
 
     def test_a_sound_run_is_exit_code_zero(self):
         verdict = self.judged(self.run_with("".join(RISE)), 0)
@@ -55,10 +55,18 @@ class Watch(WhetTest):
         whole = "".join(RISE + FALL)
         self.assertEqual(self.judged(self.run_with(whole[:-7]), 0)["last_step"], 15)
 
+    def test_the_way_it_fails_is_named_with_its_evidence(self):
+        steps = [json.dumps({"step": step, "length": 20.0 if step < 20 else 4.0, "majority_ratio": 0.5}) + "\n"
+                 for step in range(1, 41)]
+        verdict = self.judged(self.run_with("".join(steps)), 0)
+        self.assertEqual(verdict["failure"], "shortening")
+        self.assertIn("from 20", verdict["signs"][0]["evidence"])
+        self.assertEqual(self.judged(self.run_with("".join(steps[:19])), 0)["failure"], "none")
+
     def test_follow_ends_with_the_run(self):
         folder = self.run_with("".join(RISE))
         done = self.ok("watch", folder, "--follow", "--every", "0.1")
-        self.assertIn("healthy at step 10 (finished)", done.stdout)
+        self.assertIn("healthy, seen up to step 10 (finished)", done.stdout)
 
     def test_follow_ends_at_the_alarm_of_a_run_that_goes_on(self):
         folder = self.run_with("".join(RISE + FALL))
