@@ -6,9 +6,17 @@
 #include <numeric>
 
 #include "base/error.h"
+#include "base/random.h"
 
 namespace whet::analysis {
 namespace {
+
+constexpr int kDraws = 1000;
+
+void append(ScoredProblem& all, const ScoredProblem& more) {
+  all.scores.insert(all.scores.end(), more.scores.begin(), more.scores.end());
+  all.correct.insert(all.correct.end(), more.correct.begin(), more.correct.end());
+}
 
 void check(const std::vector<double>& scores, const std::vector<bool>& correct) {
   if (scores.size() != correct.size()) {
@@ -100,6 +108,49 @@ std::optional<double> expected_calibration_error(const std::vector<ReliabilityBi
     count += static_cast<double>(bin.count);
   }
   return count > 0 ? std::optional(sum / count) : std::nullopt;
+}
+
+std::optional<Estimate> bootstrap_problems(const std::vector<ScoredProblem>& problems, const Measure& measure,
+                                           std::uint64_t seed) {
+  if (problems.size() < 2) {
+    base::user_error("calibration", "{} problems, want at least 2 for an interval over problems", problems.size());
+  }
+  ScoredProblem all;
+  for (const ScoredProblem& problem : problems) {
+    check(problem.scores, problem.correct);
+    append(all, problem);
+  }
+  const std::optional<double> value = measure(all.scores, all.correct);
+  if (!value) return std::nullopt;
+
+  base::Random random{seed, base::hash_text("bootstrap-problems")};
+  std::vector<double> drawn_values;
+  ScoredProblem drawn;
+  for (int draw = 0; draw < kDraws; ++draw) {
+    drawn.scores.clear();
+    drawn.correct.clear();
+    for (std::size_t i = 0; i < problems.size(); ++i) append(drawn, random.pick(problems));
+    if (const auto drawn_value = measure(drawn.scores, drawn.correct)) drawn_values.push_back(*drawn_value);
+  }
+  if (drawn_values.empty()) return std::nullopt;
+  std::sort(drawn_values.begin(), drawn_values.end());
+  const std::size_t tail = drawn_values.size() / 40;
+  return Estimate{*value, drawn_values[tail], drawn_values[drawn_values.size() - 1 - tail]};
+}
+
+Alignment judge_alignment(const Estimate& majority_right) {
+  if (majority_right.low > 0.5) return Alignment::kWorthSharpening;
+  if (majority_right.high < 0.5) return Alignment::kMostlyWrong;
+  return Alignment::kCannotTell;
+}
+
+std::string_view to_string(Alignment alignment) {
+  switch (alignment) {
+    case Alignment::kWorthSharpening: return "worth sharpening";
+    case Alignment::kMostlyWrong: return "mostly wrong majority";
+    case Alignment::kCannotTell: break;
+  }
+  return "cannot tell";
 }
 
 }  // namespace whet::analysis

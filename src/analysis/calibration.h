@@ -2,8 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
+#include <string_view>
 #include <vector>
+
+#include "analysis/evaluation.h"
 
 namespace whet::analysis {
 
@@ -32,5 +36,29 @@ std::vector<ReliabilityBin> reliability(const std::vector<double>& confidences, 
 /// Expected calibration error: mean over samples of their bin's |accuracy - mean confidence| (Naeini et al., 2015).
 /// Absent when there is no sample.
 std::optional<double> expected_calibration_error(const std::vector<ReliabilityBin>& bins);
+
+/// The samples of one problem.
+struct ScoredProblem {
+  std::vector<double> scores;
+  std::vector<bool> correct;
+};
+
+/// A number that the scores and the correctness of samples have, or have not.
+using Measure = std::function<std::optional<double>(const std::vector<double>&, const std::vector<bool>&)>;
+
+/// A measure of all samples together, with a 95 % percentile interval from 1,000 draws of whole problems with
+/// replacement under `seed`. Absent when the measure is. A draw without a value (say one in which everything is right)
+/// says nothing about where the value lies, and is left out. UserError for fewer than 2 problems: one alone would seem
+/// to leave no doubt.
+std::optional<Estimate> bootstrap_problems(const std::vector<ScoredProblem>& problems, const Measure& measure,
+                                           std::uint64_t seed);
+
+enum class Alignment { kWorthSharpening, kMostlyWrong, kCannotTell };
+
+/// What sharpening, which drives each problem to its majority, would come to: kWorthSharpening when the interval of the
+/// share of problems with the right majority lies above one half, kMostlyWrong when it lies below, else kCannotTell.
+Alignment judge_alignment(const Estimate& majority_right);
+
+std::string_view to_string(Alignment alignment);
 
 }  // namespace whet::analysis

@@ -114,6 +114,56 @@ TEST(ExpectedCalibrationError, IsZeroForTheCalibratedAndSmallForASampleOfThem) {
   EXPECT_FALSE(expected_calibration_error(reliability({}, {})));
 }
 
+TEST(BootstrapProblems, DrawsWholeProblemsSoThatCopiesOfASampleTellNothingNew) {
+  std::vector<ScoredProblem> single, repeated;
+  base::Random random{7};
+  for (int p = 0; p < 60; ++p) {
+    const double score = random.uniform();
+    const bool right = random.uniform() < score;
+    single.push_back({{score}, {right}});
+    repeated.push_back({std::vector<double>(8, score), std::vector<bool>(8, right)});
+  }
+  const auto once = bootstrap_problems(single, auroc, 1), often = bootstrap_problems(repeated, auroc, 1);
+  EXPECT_NEAR(once->value, often->value, 1e-12);
+  EXPECT_NEAR(once->low, often->low, 1e-12);
+  EXPECT_NEAR(once->high, often->high, 1e-12);
+  EXPECT_LT(once->low, once->value);
+  EXPECT_GT(once->high, once->value);
+}
+
+TEST(BootstrapProblems, CoversTheTruthAboutNineteenTimesInTwenty) {
+  // A score of N(1, 1) where right and N(0, 1) where wrong: AUROC = Phi(1 / sqrt 2).
+  const double truth = 0.5 * std::erfc(-0.5);
+  int covered = 0;
+  constexpr int kTrials = 200;
+  for (std::uint64_t trial = 0; trial < kTrials; ++trial) {
+    base::Random random{trial, 99};
+    std::vector<ScoredProblem> problems(40);
+    for (ScoredProblem& problem : problems) {
+      problem.correct = {random.uniform() < 0.5};
+      problem.scores = {random.normal() + (problem.correct[0] ? 1 : 0)};
+    }
+    const auto estimate = bootstrap_problems(problems, auroc, trial);
+    covered += estimate->low <= truth && truth <= estimate->high ? 1 : 0;
+  }
+  // Percentile intervals of 40 problems are a little short; 0.87 is five standard errors below 0.95.
+  EXPECT_GE(covered, 0.87 * kTrials);
+  EXPECT_LT(covered, kTrials);
+}
+
+TEST(BootstrapProblems, IsAbsentWithTheMeasureAndNeedsTwoProblems) {
+  EXPECT_FALSE(bootstrap_problems({{{0.1}, {true}}, {{0.2}, {true}}}, auroc, 0));
+  EXPECT_THROW(bootstrap_problems({{{0.1, 0.2}, {true, false}}}, auroc, 0), base::UserError);
+  EXPECT_THROW(bootstrap_problems({{{0.1}, {}}, {{0.2}, {true}}}, auroc, 0), base::UserError);
+}
+
+TEST(JudgeAlignment, NeedsTheWholeIntervalOnOneSideOfAHalf) {
+  EXPECT_EQ(judge_alignment({0.7, 0.51, 0.8}), Alignment::kWorthSharpening);
+  EXPECT_EQ(judge_alignment({0.3, 0.2, 0.49}), Alignment::kMostlyWrong);
+  EXPECT_EQ(judge_alignment({0.7, 0.5, 0.9}), Alignment::kCannotTell);
+  EXPECT_EQ(judge_alignment({0.3, 0.1, 0.5}), Alignment::kCannotTell);
+}
+
 TEST(Calibration, RefusesWhatDoesNotFit) {
   EXPECT_THROW(auroc({1}, {}), base::UserError);
   EXPECT_THROW(auroc({std::numeric_limits<double>::quiet_NaN()}, {true}), base::UserError);
