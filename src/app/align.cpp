@@ -119,15 +119,15 @@ std::string estimate_text(const std::optional<Estimate>& estimate) {
 std::string sentence(analysis::Alignment alignment) {
   switch (alignment) {
     case analysis::Alignment::kWorthSharpening:
-      return "worth sharpening: on most problems the answer that this model gives most often is right (the whole interval "
-             "of that share is above 1/2).";
+      return "worth sharpening: on most problems the answer that this model gives most often is right (the whole "
+             "interval of that share is above 1/2).";
     case analysis::Alignment::kMostlyWrong:
-      return "mostly wrong majority: on most problems sharpening would make this model surer of a wrong answer (the whole "
-             "interval of the share with the right majority is below 1/2).";
+      return "mostly wrong majority: on most problems sharpening would make this model surer of a wrong answer (the "
+             "whole interval of the share with the right majority is below 1/2).";
     case analysis::Alignment::kCannotTell: break;
   }
-  return "cannot tell: the interval of the share of problems with the right majority has 1/2 in it; more problems (--count) "
-         "make it narrower.";
+  return "cannot tell: the interval of the share of problems with the right majority has 1/2 in it; more problems "
+         "(--count) make it narrower.";
 }
 
 int run(const AlignOptions& options, bool json) {
@@ -138,10 +138,13 @@ int run(const AlignOptions& options, bool json) {
   // Each problem once: repeated ones would make the intervals narrower than they are.
   const auto most = task->size(split).value_or(static_cast<std::uint64_t>(options.count));
   const auto seed = static_cast<std::uint64_t>(options.seed);
-  const auto problems = split == tasks::Split::kTrain
-                            ? train::take_problems(*task, split, seed, std::min(options.count, static_cast<std::int64_t>(most)))
-                            : train::held_out_problems(*task, options.count);
-  if (problems.size() < 2) base::user_error("align", "{} problem, want at least 2 for intervals over problems", problems.size());
+  const auto problems =
+      split == tasks::Split::kTrain
+          ? train::take_problems(*task, split, seed, std::min(options.count, static_cast<std::int64_t>(most)))
+          : train::held_out_problems(*task, options.count);
+  if (problems.size() < 2) {
+    base::user_error("align", "{} problem, want at least 2 for intervals over problems", problems.size());
+  }
   train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
   const auto sampling = train::sampling_options(options.sampling, *task);
 
@@ -158,8 +161,9 @@ int run(const AlignOptions& options, bool json) {
         problems.begin() + static_cast<std::ptrdiff_t>(begin),
         problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
     train::Gathering sampled;
-    sampled.groups = train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.samples),
-                                          sampling, base::combine({seed, base::hash_text("align")}));
+    sampled.groups =
+        train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.samples), sampling,
+                             base::combine({seed, base::hash_text("align")}));
     spans->gather(sampled);
     for (const train::Group& group : sampled.groups) {
       const auto outcome = train::outcome_of(group, *task);
