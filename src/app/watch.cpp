@@ -5,7 +5,6 @@
 #include <memory>
 #include <thread>
 
-#include "analysis/failure.h"
 #include "app/command.h"
 #include "app/console.h"
 #include "base/error.h"
@@ -41,25 +40,9 @@ std::string kept_model(const store::Run& run, const analysis::WatchState& state)
   return {};
 }
 
-/// How the run fails, from the signals of its steps.
-analysis::FailureReport failure_of(const store::Run& run) {
-  std::vector<analysis::SignalPoint> points;
-  for (const Json& line : run.metrics) {
-    analysis::SignalPoint point{.step = line.at("step").get<std::int64_t>(), .signals = {}};
-    const auto read = [&line](std::optional<double>& value, const char* name) {
-      if (const auto found = line.find(name); found != line.end() && found->is_number()) value = found->get<double>();
-    };
-    analysis::visit_signals(point.signals,
-                            [&](std::optional<double>& value, const char* name, const char*) { read(value, name); });
-    read(point.kl, "kl_to_start");
-    points.push_back(std::move(point));
-  }
-  return analysis::name_failure(points);
-}
-
 Json to_json(const store::Run& run, const analysis::WatchState& state) {
   Json signs = Json::array();
-  const analysis::FailureReport failure = failure_of(run);
+  const analysis::FailureReport failure = report::failure_of(run);
   for (const analysis::FailureSign& sign : failure.signs) {
     signs.push_back({{"failure", to_string(sign.failure)}, {"since", sign.since}, {"evidence", sign.evidence}});
   }
@@ -83,7 +66,7 @@ void print_verdict(const store::Run& run, const analysis::WatchState& state) {
   fmt::print("{}: {}, seen up to step {}{}\n", run.folder.string(), to_string(state.verdict), last,
              run.summary ? " (finished)" : "");
   fmt::print("  {}\n", state.points == 0 ? "no measurement of the frozen base yet, so no verdict" : state.evidence);
-  for (const analysis::FailureSign& sign : failure_of(run).signs) {
+  for (const analysis::FailureSign& sign : report::failure_of(run).signs) {
     fmt::print("  {}\n", sign.evidence);
   }
   if (const std::string kept = kept_model(run, state); !kept.empty() && state.points >= 2) {

@@ -131,6 +131,21 @@ analysis::WatchState watch_run(const store::Run& run) {
   return analysis::watch_series(view);
 }
 
+analysis::FailureReport failure_of(const store::Run& run) {
+  std::vector<analysis::SignalPoint> points;
+  for (const Json& line : run.metrics) {
+    analysis::SignalPoint point{.step = line.at("step").get<std::int64_t>(), .signals = {}};
+    const auto read = [&line](std::optional<double>& value, const char* name) {
+      if (const auto found = line.find(name); found != line.end() && found->is_number()) value = found->get<double>();
+    };
+    analysis::visit_signals(point.signals,
+                            [&](std::optional<double>& value, const char* name, const char*) { read(value, name); });
+    read(point.kl, "kl_to_start");
+    points.push_back(std::move(point));
+  }
+  return analysis::name_failure(points);
+}
+
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
   std::vector<RunFacts> all;
   if (runs.empty()) return all;

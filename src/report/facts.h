@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "analysis/collapse.h"
+#include "analysis/failure.h"
 #include "analysis/watch.h"
 #include "store/run.h"
 
@@ -43,6 +44,9 @@ struct RunFacts {
   std::optional<std::int64_t> warning;                        ///< step at which the breach began that led to the alarm
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };
+
+/// How the run fails by the end, from the label-free signals of its steps; nothing where they show nothing.
+analysis::FailureReport failure_of(const store::Run& run);
 
 /// The label-free watch over the steps at which the run has what it needs; of an empty series where none has.
 analysis::WatchState watch_run(const store::Run& run);

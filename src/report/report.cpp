@@ -89,6 +89,10 @@ std::string stories_of(const std::vector<store::Run>& runs, const std::vector<Ru
     if (paths[i]) {
       out += fmt::format("<p>{}</p>", html_escape(sentence_of(*paths[i], series_of(runs[i], "heldout_accuracy"))));
     }
+    // The gravest sign alone: the samples below show the rest.
+    if (const analysis::FailureReport failure = failure_of(runs[i]); !failure.signs.empty()) {
+      out += fmt::format("<p>How it fails: {}.</p>", html_escape(failure.signs.front().evidence));
+    }
     out += "</article>\n";
   }
   return out;

@@ -63,7 +63,10 @@ Probe::Probe(TextModel& policy, engine::Model& base, const tasks::Task& task, st
   for (const bool right : base_right_) of_base_.update(right);
 }
 
-std::string Probe::describe_base() const { return "probe: the base is " + of_base_.describe(); }
+std::string Probe::describe_base() const {
+  const bool told = of_base_.verdict() != analysis::ProbeVerdict::kCannotTell;
+  return (told ? "probe: the base is " : "probe: of the base we ") + of_base_.describe();
+}
 
 void Probe::require_not_misaligned() const {
   if (of_base_.verdict() != analysis::ProbeVerdict::kMisaligned || options_.only_warn) return;

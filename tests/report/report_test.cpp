@@ -45,6 +45,15 @@ store::Run collapsed() {
                    line(6, .05, .97, .02, -.6)});
 }
 
+TEST(Facts, NameTheWayARunFails) {
+  std::vector<Json> metrics;
+  for (int step = 1; step <= 40; ++step) metrics.push_back({{"step", step}, {"length", step < 20 ? 20.0 : 4.0}});
+  EXPECT_EQ(failure_of(run_with(metrics)).failure, analysis::Failure::kShortening);
+  EXPECT_THAT(render({run_with(metrics)}, {}), HasSubstr("How it fails: shortening: length of a response from 20"));
+  metrics.resize(19);
+  EXPECT_EQ(failure_of(run_with(metrics)).failure, analysis::Failure::kNone);
+}
+
 TEST(Facts, TellRiseFallAndCollapse) {
   const RunFacts facts = facts_of({collapsed()})[0];
   EXPECT_EQ(facts.name, "majority-vote");
