@@ -131,20 +131,28 @@ analysis::WatchState watch_run(const store::Run& run) {
   return analysis::watch_series(view);
 }
 
-analysis::FailureReport failure_of(const store::Run& run) {
+std::vector<analysis::SignalPoint> signals_of(const store::Run& run) {
   std::vector<analysis::SignalPoint> points;
   for (const Json& line : run.metrics) {
-    analysis::SignalPoint point{.step = line.at("step").get<std::int64_t>(), .signals = {}};
-    const auto read = [&line](std::optional<double>& value, const char* name) {
-      if (const auto found = line.find(name); found != line.end() && found->is_number()) value = found->get<double>();
+    const auto number = [&](const char* name) -> std::optional<double> {
+      const auto found = line.find(name);
+      if (found == line.end() || !found->is_number()) return std::nullopt;
+      return found->get<double>();
     };
-    analysis::visit_signals(point.signals,
-                            [&](std::optional<double>& value, const char* name, const char*) { read(value, name); });
-    read(point.kl, "kl_to_start");
-    points.push_back(std::move(point));
+    analysis::SignalPoint point;
+    point.step = line.at("step").get<std::int64_t>();
+    bool has_signal = false;
+    visit_signals(point.signals, [&](std::optional<double>& value, const char* name, const char*) {
+      value = number(name);
+      has_signal = has_signal || value;
+    });
+    point.kl = number("kl_to_start");
+    if (has_signal) points.push_back(point);
   }
-  return analysis::name_failure(points);
+  return points;
 }
+
+analysis::FailureReport failure_of(const store::Run& run) { return analysis::name_failure(signals_of(run)); }
 
 std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
   std::vector<RunFacts> all;

@@ -45,6 +45,9 @@ struct RunFacts {
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };
 
+/// The label-free signals of each training step that has some.
+std::vector<analysis::SignalPoint> signals_of(const store::Run& run);
+
 /// How the run fails by the end, from the label-free signals of its steps; nothing where they show nothing.
 analysis::FailureReport failure_of(const store::Run& run);
 
