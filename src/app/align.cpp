@@ -6,6 +6,8 @@
 #include "analysis/calibration.h"
 #include "app/command.h"
 #include "app/console.h"
+#include "app/json_values.h"
+#include "app/sampling.h"
 #include "base/random.h"
 #include "rewards/reward.h"
 #include "train/evidence.h"
@@ -106,11 +108,6 @@ std::optional<Estimate> bin_accuracy(const Confidence& vote, std::size_t bin, st
       seed);
 }
 
-Json estimate_json(const std::optional<Estimate>& estimate) {
-  if (!estimate) return nullptr;
-  return {{"value", estimate->value}, {"low", estimate->low}, {"high", estimate->high}};
-}
-
 std::string estimate_text(const std::optional<Estimate>& estimate) {
   if (!estimate) return fmt::format("{:<23}", "-");
   return fmt::format("{:6.3f} [{:6.3f},{:6.3f}]", estimate->value, estimate->low, estimate->high);
@@ -135,13 +132,8 @@ int run(const AlignOptions& options, bool json) {
   const auto task = train::make_task(options.source, folder);
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "align");
-  // Each problem once: repeated ones would make the intervals narrower than they are.
-  const auto most = task->size(split).value_or(static_cast<std::uint64_t>(options.count));
   const auto seed = static_cast<std::uint64_t>(options.seed);
-  const auto problems =
-      split == tasks::Split::kTrain
-          ? train::take_problems(*task, split, seed, std::min(options.count, static_cast<std::int64_t>(most)))
-          : train::held_out_problems(*task, options.count);
+  const auto problems = train::distinct_problems(*task, split, seed, options.count);
   if (problems.size() < 2) {
     base::user_error("align", "{} problem, want at least 2 for intervals over problems", problems.size());
   }
@@ -154,12 +146,7 @@ int run(const AlignOptions& options, bool json) {
   auto confidences = all_confidences();
   std::vector<double> shares;
   std::int64_t right_majorities = 0;
-  constexpr std::size_t kSlice = 64;
-  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
-    print_transient(fmt::format("align: {} of {} problems", begin, problems.size()));
-    const auto slice = std::vector<tasks::Problem>(
-        problems.begin() + static_cast<std::ptrdiff_t>(begin),
-        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
+  in_slices("align", problems, [&](const std::vector<tasks::Problem>& slice) {
     train::Gathering sampled;
     sampled.groups =
         train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.samples), sampling,
@@ -176,7 +163,7 @@ int run(const AlignOptions& options, bool json) {
         confidence.problems.push_back({confidence.reward->score(view, random).reward, outcome.correct});
       }
     }
-  }
+  });
   const Estimate accuracy = analysis::bootstrap_mean(shares, seed);
   const Estimate majority = analysis::wilson(right_majorities, static_cast<std::int64_t>(problems.size()));
   const auto verdict = analysis::judge_alignment(majority);

@@ -7,6 +7,8 @@
 
 #include "app/command.h"
 #include "app/console.h"
+#include "app/json_values.h"
+#include "app/sampling.h"
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
@@ -94,10 +96,7 @@ Measured measure(const AsymmetryOptions& options, const tasks::Task& task, tasks
   const bool is_own = !train::is_other_model(options.verifier);
   const auto judge_folder = is_own ? folder : train::resolve_model(judge);
   const auto seed = static_cast<std::uint64_t>(options.seed);
-  const auto most = task.size(split).value_or(static_cast<std::uint64_t>(options.count));
-  const auto problems = split == tasks::Split::kTrain
-                            ? train::take_problems(task, split, seed, std::min(options.count, static_cast<std::int64_t>(most)))
-                            : train::held_out_problems(task, options.count);
+  const auto problems = train::distinct_problems(task, split, seed, options.count);
   train::TextModel model = train::open_text_model(folder, threads);
   std::optional<train::TextModel> other;
   if (!is_own) other.emplace(train::open_text_model(judge_folder, threads));
@@ -106,14 +105,8 @@ Measured measure(const AsymmetryOptions& options, const tasks::Task& task, tasks
   const auto sampling = train::sampling_options(options.sampling, task);
 
   Measured measured;
-  // In slices, so that there is progress to show; a slice's draws do not depend on the others. The draws of the solutions
-  // are those of `whet eval`.
-  constexpr std::size_t kSlice = 64;
-  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
-    print_transient(fmt::format("asymmetry: {} of {} problems", begin, problems.size()));
-    const std::vector<tasks::Problem> slice(
-        problems.begin() + static_cast<std::ptrdiff_t>(begin),
-        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
+  // The draws of the solutions are those of `whet eval`.
+  in_slices("asymmetry", problems, [&](const std::vector<tasks::Problem>& slice) {
     const auto groups = train::sample_groups(*model.model, model.tokenizer, task, slice, static_cast<int>(options.samples),
                                              sampling, base::combine({seed, base::hash_text("eval")}));
     const auto verdicts = verifier.read(*reader.model, reader.tokenizer, groups, base::combine({seed, base::hash_text("verify")}));
@@ -121,18 +114,8 @@ Measured measure(const AsymmetryOptions& options, const tasks::Task& task, tasks
       add(measured, task, groups[g], verdicts[g]);
       for (std::size_t i = 0; i < groups[g].rollouts.size(); ++i) measured.counts.add(verdicts[g][i], groups[g].correct[i]);
     }
-  }
+  });
   return measured;
-}
-
-base::Json estimate_json(const std::optional<analysis::Estimate>& estimate) {
-  if (!estimate) return nullptr;
-  return {{"value", estimate->value}, {"low", estimate->low}, {"high", estimate->high}};
-}
-
-template <class T>
-base::Json or_null(const std::optional<T>& value) {
-  return value ? base::Json(*value) : base::Json(nullptr);
 }
 
 const char* word(analysis::Answer answer) {

@@ -6,6 +6,8 @@
 #include "analysis/evaluation.h"
 #include "app/command.h"
 #include "app/console.h"
+#include "app/json_values.h"
+#include "app/sampling.h"
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
@@ -55,10 +57,6 @@ std::vector<int> pass_ks(const EvalOptions& options) {
   return ks;
 }
 
-base::Json estimate_json(const analysis::Estimate& estimate) {
-  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
-}
-
 std::string estimate_text(const analysis::Estimate& estimate) {
   return fmt::format("{:.3f}  [{:.3f}, {:.3f}]", estimate.value, estimate.low, estimate.high);
 }
@@ -69,25 +67,13 @@ int run(const EvalOptions& options, bool json) {
   const auto task = train::make_task(options.source, folder);
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "eval");
-  // Each problem once: repeated ones would make the intervals narrower than they are.
-  const auto most = task->size(split).value_or(static_cast<std::uint64_t>(options.count));
-  const auto problems =
-      split == tasks::Split::kTrain
-          ? train::take_problems(*task, split, static_cast<std::uint64_t>(options.seed),
-                                 std::min(options.count, static_cast<std::int64_t>(most)))
-          : train::held_out_problems(*task, options.count);
+  const auto problems = train::distinct_problems(*task, split, static_cast<std::uint64_t>(options.seed), options.count);
   train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
   auto sampling = train::sampling_options(options.sampling, *task);
   sampling.greedy = options.greedy;
-  // In slices, so that there is progress to show; a slice's draws do not depend on the others.
   std::vector<analysis::ProblemOutcome> outcomes;
   std::int64_t tokens = 0, truncated = 0, answered = 0;
-  constexpr std::size_t kSlice = 64;
-  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
-    print_transient(fmt::format("eval: {} of {} problems", begin, problems.size()));
-    const auto slice = std::vector<tasks::Problem>(
-        problems.begin() + static_cast<std::ptrdiff_t>(begin),
-        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
+  in_slices("eval", problems, [&](const std::vector<tasks::Problem>& slice) {
     for (const train::Group& group :
          train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.samples), sampling,
                               base::combine({static_cast<std::uint64_t>(options.seed), base::hash_text("eval")}))) {
@@ -98,7 +84,7 @@ int run(const EvalOptions& options, bool json) {
         answered += group.answers[i] ? 1 : 0;
       }
     }
-  }
+  });
   const auto evaluation = analysis::evaluate(outcomes, ks, static_cast<std::uint64_t>(options.seed));
   const double rollouts = static_cast<double>(evaluation.samples);
   if (json) {

@@ -152,10 +152,7 @@ int run(const CLI::App& app, const Arguments& given) {
   std::vector<SeedOutcome> finished;
   const auto folder_name = [&](std::int64_t index) { return folder_of(arguments, index).string(); };
   for (std::int64_t index = 0; index < arguments.seeds; ++index) {
-    std::vector<analysis::StepBound> bounds;
-    for (const SeedOutcome& outcome : finished) bounds.push_back(outcome.labelled);
-    while (static_cast<std::int64_t>(bounds.size()) < arguments.seeds) bounds.push_back({0, false});
-    if (analysis::is_settled(bounds, arguments.options.steps)) break;
+    if (is_settled(finished, arguments.seeds, arguments.options.steps)) break;
     train::TrainOptions options = arguments.options;
     options.seed += index;
     StepTable table;

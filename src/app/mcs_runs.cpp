@@ -5,15 +5,12 @@
 #include <limits>
 
 #include "app/command.h"
+#include "app/json_values.h"
+#include "report/facts.h"
 #include "store/run.h"
 
 namespace whet::app {
 namespace {
-
-template <class T>
-base::Json or_null(const std::optional<T>& value) {
-  return value ? base::Json(*value) : base::Json(nullptr);
-}
 
 std::optional<std::int64_t> step_of(const base::Json& object, const char* key) {
   const auto found = object.find(key);
@@ -25,25 +22,16 @@ analysis::StepBound bound_of(const std::optional<std::int64_t>& step, std::int64
   return step ? analysis::StepBound{*step, true} : analysis::StepBound{steps, false};
 }
 
-std::vector<analysis::Point> series_of(const std::vector<base::Json>& metrics, const char* key) {
-  std::vector<analysis::Point> points;
-  for (const base::Json& line : metrics) {
-    const auto found = line.find(key);
-    if (found != line.end() && found->is_number()) points.push_back({line.at("step").get<std::int64_t>(), found->get<double>()});
-  }
-  return points;
-}
+}  // namespace
 
-/// Other seeds are as they ended, this one stands at `step`, the rest have not begun.
-bool settles(const std::vector<SeedOutcome>& finished, std::int64_t step, std::int64_t seeds, std::int64_t budget) {
+bool is_settled(const std::vector<SeedOutcome>& finished, std::int64_t seeds, std::int64_t budget,
+                std::optional<std::int64_t> running_at) {
   std::vector<analysis::StepBound> bounds;
   for (const SeedOutcome& outcome : finished) bounds.push_back(outcome.labelled);
-  bounds.push_back({step, false});
+  if (running_at) bounds.push_back({*running_at, false});
   while (static_cast<std::int64_t>(bounds.size()) < seeds) bounds.push_back({0, false});
   return analysis::is_settled(bounds, budget);
 }
-
-}  // namespace
 
 bool is_hopeless(double accuracy, std::int64_t rollouts) {
   return accuracy == 0 && rollouts > 0 && 1 - std::pow(0.05, 1.0 / static_cast<double>(rollouts)) < kHopeless;
@@ -68,8 +56,8 @@ SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::Co
   outcome.summary = *run.summary;
   outcome.steps = outcome.summary.at("steps").get<std::int64_t>();
   outcome.tokens = outcome.summary.at("tokens").get<std::int64_t>();
-  outcome.accuracy = analysis::summarise_peak(series_of(run.metrics, "heldout_accuracy"));
-  const auto reward_accuracy = series_of(run.metrics, "reward_accuracy");
+  outcome.accuracy = analysis::summarise_peak(report::series_of(run, "heldout_accuracy"));
+  const auto reward_accuracy = report::series_of(run, "reward_accuracy");
   outcome.marks = analysis::watch_marks(reward_accuracy).marks();
   const auto reached = analysis::watch_marks(reward_accuracy, {mark}).marks().front().step;
   const bool hopeless = outcome.steps == 0;
@@ -79,13 +67,13 @@ SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::Co
                   : reached                        ? "threshold"
                   : outcome.steps < options.steps  ? "settled"
                                                    : "budget";
-  for (const analysis::Point& length : series_of(run.metrics, "length")) {
+  for (const analysis::Point& length : report::series_of(run, "length")) {
     const auto tokens = static_cast<std::int64_t>(
         std::llround(length.value * static_cast<double>(options.prompts * options.samples)));
     if (length.step == 1) outcome.first_step_tokens = tokens;
     outcome.training_tokens += tokens;
   }
-  for (const analysis::Point& seconds : series_of(run.timings, "seconds")) outcome.seconds += seconds.value;
+  for (const base::Json& line : run.timings) outcome.seconds += line.value("seconds", 0.0);
   return outcome;
 }
 
@@ -104,7 +92,7 @@ std::optional<SeedOutcome> measure_seed(const train::TrainOptions& options, cons
   // The paper's step is that of the 3-step mean; the trainer's own marks use the same rule.
   analysis::MarkWatch watch({mark});
   const auto replay = [&](const train::Trainer& trainer) {
-    for (const auto& point : series_of(store::load_run(folder).metrics, "reward_accuracy")) watch.update(point.step, point.value);
+    for (const auto& point : report::series_of(store::load_run(folder), "reward_accuracy")) watch.update(point.step, point.value);
     if (begun) begun(trainer);
   };
   const auto look = [&](const train::StepReport& report) {
@@ -117,7 +105,7 @@ std::optional<SeedOutcome> measure_seed(const train::TrainOptions& options, cons
       const std::int64_t rollouts = options.eval_problems * options.eval_samples;
       return !(accuracy != report.metrics.end() && accuracy->is_number() && is_hopeless(accuracy->get<double>(), rollouts));
     }
-    return !watch.marks().front().step.has_value() && !settles(finished, report.step, seeds, options.steps);
+    return !watch.marks().front().step.has_value() && !is_settled(finished, seeds, options.steps, report.step);
   };
   if (!complete_run(options, folder, replay, look)) return std::nullopt;
   return read_outcome(folder, mark);

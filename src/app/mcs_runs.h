@@ -50,6 +50,11 @@ bool complete_run(const train::TrainOptions& options, const std::filesystem::pat
 inline constexpr double kHopeless = 0.01;
 bool is_hopeless(double accuracy, std::int64_t rollouts);
 
+/// Whether the median of `seeds` runs can no longer change, whatever those that have not begun would show. `running_at`: the
+/// step at which one more stands without having collapsed.
+bool is_settled(const std::vector<SeedOutcome>& finished, std::int64_t seeds, std::int64_t budget,
+                std::optional<std::int64_t> running_at = {});
+
 /// Runs until the threshold is reached, the base is seen to be hopeless, the budget is spent, or the median of all seeds is
 /// settled. `finished` are the other seeds' outcomes, of `seeds` in all. Nothing when interrupted.
 std::optional<SeedOutcome> measure_seed(const train::TrainOptions& options, const std::filesystem::path& folder,

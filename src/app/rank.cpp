@@ -8,11 +8,14 @@
 #include "analysis/base_profile.h"
 #include "app/command.h"
 #include "app/console.h"
+#include "app/json_values.h"
 #include "app/mcs_runs.h"
 #include "app/rank_names.h"
+#include "app/sampling.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/random.h"
+#include "report/facts.h"
 #include "store/run.h"
 #include "train/groups.h"
 #include "train/interrupt.h"
@@ -80,10 +83,6 @@ struct Row {
 
 // ---- what is done once and kept
 
-Json estimate_json(const analysis::Estimate& estimate) {
-  return {{"value", estimate.value}, {"low", estimate.low}, {"high", estimate.high}};
-}
-
 Json profile_json(const analysis::BaseProfile& profile) {
   return {{"problems", profile.problems},
           {"rollouts", profile.rollouts},
@@ -91,7 +90,7 @@ Json profile_json(const analysis::BaseProfile& profile) {
           {"avg", estimate_json(profile.avg)},
           {"pass", estimate_json(profile.pass)},
           {"majority_right", estimate_json(profile.majority_right)},
-          {"right_push", profile.right_push ? Json(*profile.right_push) : Json(nullptr)},
+          {"right_push", or_null(profile.right_push)},
           {"sharpening_gain", estimate_json(profile.sharpening_gain)},
           {"supervised_gain", estimate_json(profile.supervised_gain)}};
 }
@@ -113,20 +112,8 @@ std::vector<theory::ProblemCounts> base_counts(const RankOptions& options, const
   train::require_labels(*task, tasks::Split::kHeldOut, "rank");
   const auto problems = train::held_out_problems(*task, options.base_problems);
   train::TextModel model = train::open_text_model(folder, static_cast<int>(options.train.threads));
-  constexpr std::size_t kSlice = 64;
-  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
-    print_transient(fmt::format("{}: {} of {} problems sampled", row.name, begin, problems.size()));
-    const auto slice = std::vector<tasks::Problem>(
-        problems.begin() + static_cast<std::ptrdiff_t>(begin),
-        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
-    const auto stream =
-        base::combine({static_cast<std::uint64_t>(options.train.seed), base::hash_text("rank")});
-    for (const train::Group& group :
-         train::sample_groups(*model.model, model.tokenizer, *task, slice, static_cast<int>(options.base_samples),
-                              train::sampling_options(options.train.sampling, *task), stream)) {
-      counts.push_back(train::answer_counts(group));
-    }
-  }
+  counts = sample_counts(row.name, model, *task, problems, options.base_samples, options.train.sampling,
+                         base::combine({static_cast<std::uint64_t>(options.train.seed), base::hash_text("rank")}));
   if (row.folder.empty()) return counts;
   Json lines = Json::array();
   for (const auto& problem : counts) {
@@ -140,10 +127,8 @@ Gain read_gain(const std::filesystem::path& folder) {
   const SeedOutcome outcome = read_outcome(folder, analysis::parse_mark("half-peak"));
   if (!outcome.accuracy) base::user_error("rank", "{} has no held-out accuracy, want labelled problems", folder.string());
   std::vector<double> values;
-  for (const Json& line : store::load_run(folder).metrics) {
-    if (line.contains("heldout_accuracy") && line.at("step").get<std::int64_t>() > 0) {
-      values.push_back(line.at("heldout_accuracy").get<double>());
-    }
+  for (const auto& point : report::series_of(store::load_run(folder), "heldout_accuracy")) {
+    if (point.step > 0) values.push_back(point.value);
   }
   const std::size_t count = std::min(kLast, values.size());
   if (count == 0) base::user_error("rank", "{} was never measured after step 0, want --eval-every at most --steps", folder.string());
@@ -227,10 +212,7 @@ bool train_rows(const Arguments& arguments, std::vector<Row>& rows) {
   for (Row& row : rows) {
     std::vector<SeedOutcome> finished;
     for (std::int64_t index = 0; index < options.seeds; ++index) {
-      std::vector<analysis::StepBound> bounds;
-      for (const SeedOutcome& outcome : finished) bounds.push_back(outcome.labelled);
-      bounds.resize(static_cast<std::size_t>(options.seeds));
-      if (analysis::is_settled(bounds, options.train.steps)) {
+      if (is_settled(finished, options.seeds, options.train.steps)) {
         progress.end(options.seeds - index);
         break;
       }
@@ -430,7 +412,7 @@ int run(const Arguments& arguments) {
     object["correlations"]["with_share_of_missing"] = correlations_json(rows, closed, seed, false);
     const auto difference = analysis::correlation_difference(column(rows, kPredictors[0].value),
                                                              column(rows, kPredictors[1].value), column(rows, gain), seed);
-    object["correlations"]["mcs_minus_pass"] = difference ? estimate_json(*difference) : Json(nullptr);
+    object["correlations"]["mcs_minus_pass"] = estimate_json(difference);
   }
   if (!arguments.out.empty()) {
     base::write_file(std::filesystem::path(arguments.out) / "table.json", object.dump(2) + "\n");

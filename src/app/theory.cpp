@@ -7,6 +7,7 @@
 #include "analysis/evaluation.h"
 #include "app/command.h"
 #include "app/console.h"
+#include "app/sampling.h"
 #include "store/run.h"
 #include "theory/forecast.h"
 #include "theory/simulator.h"
@@ -135,26 +136,6 @@ void visit_fields(Source& o, Visitor&& visit) {
   visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
 }
 
-/// What a model answers to problems, `samples` times each.
-std::vector<ProblemCounts> ask(train::TextModel& model, const tasks::Task& task, const std::vector<tasks::Problem>& problems,
-                               std::int64_t samples, const train::SamplingFields& sampling, std::uint64_t stream) {
-  std::vector<ProblemCounts> counts;
-  constexpr std::size_t kSlice = 64;
-  for (std::size_t begin = 0; begin < problems.size(); begin += kSlice) {
-    print_transient(fmt::format("sampling: {} of {} problems", begin, problems.size()));
-    const auto slice = std::vector<tasks::Problem>(
-        problems.begin() + static_cast<std::ptrdiff_t>(begin),
-        problems.begin() + static_cast<std::ptrdiff_t>(std::min(problems.size(), begin + kSlice)));
-    for (const train::Group& group : train::sample_groups(*model.model, model.tokenizer, task, slice,
-                                                          static_cast<int>(samples), train::sampling_options(sampling, task),
-                                                          stream)) {
-      counts.push_back(train::answer_counts(group));
-    }
-  }
-  print_transient("");
-  return counts;
-}
-
 double mean_right(const std::vector<ProblemCounts>& problems) { return theory::predicted_accuracy(problems, 0); }
 
 /// Problems by fate, and how a measured accuracy went with it (empty: nothing measured).
@@ -187,7 +168,7 @@ int forecast(const Source& options) {
   const auto task = train::make_task(options.problems, train::resolve_model(options.model));
   train::require_labels(*task, tasks::Split::kHeldOut, "theory");
   train::TextModel model = train::open_text_model(train::resolve_model(options.model), static_cast<int>(options.threads));
-  const auto counts = ask(model, *task, train::held_out_problems(*task, options.count), options.samples, options.sampling,
+  const auto counts = sample_counts("sampling", model, *task, train::held_out_problems(*task, options.count), options.samples, options.sampling,
                           base::combine({static_cast<std::uint64_t>(options.seed), base::hash_text("theory")}));
   const Json fates = fates_json(counts, {});
   Json curve = Json::array();
@@ -241,7 +222,7 @@ int compare(const CompareOptions& options) {
   const auto threads = static_cast<int>(options.threads);
 
   train::TextModel base = train::open_text_model(train::resolve_model(trained.model), threads);
-  const auto start = ask(base, *task, problems, options.samples, trained.sampling, base::hash_text("theory base"));
+  const auto start = sample_counts("sampling", base, *task, problems, options.samples, trained.sampling, base::hash_text("theory base"));
   std::vector<double> masses;
   for (const auto& problem : start) masses.push_back(problem.majority_share());
 
@@ -273,7 +254,7 @@ int compare(const CompareOptions& options) {
   Json checkpoints = Json::array();
   for (const auto& checkpoint : run.checkpoints) {
     train::TextModel policy = train::open_text_model(checkpoint.path, threads);
-    const auto end = ask(policy, *task, problems, options.samples, trained.sampling, base::hash_text("theory policy"));
+    const auto end = sample_counts("sampling", policy, *task, problems, options.samples, trained.sampling, base::hash_text("theory policy"));
     checkpoints.push_back({{"step", checkpoint.step}, {"accuracy", mean_right(end)}, {"fates", fates_json(start, end)}});
   }
   Json object = {{"run", options.run},

@@ -10,6 +10,7 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "app/dump_signals.h"
+#include "app/json_values.h"
 #include "base/error.h"
 #include "report/facts.h"
 #include "store/run.h"
@@ -44,8 +45,6 @@ struct Look {
   analysis::FailureReport failure;
   bool finished() const { return run && run->summary; }
 };
-
-Json or_null(const std::optional<std::int64_t>& value) { return value ? Json(*value) : Json(nullptr); }
 
 /// The checkpoint of the kept step, as a model to open; empty where the run did not keep it.
 std::string kept_model(const store::Run& run, const analysis::WatchState& state) {

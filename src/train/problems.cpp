@@ -126,6 +126,13 @@ std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int6
   return take_problems(task, tasks::Split::kHeldOut, kHeldOutSeed, count);
 }
 
+std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
+                                              std::int64_t count) {
+  if (split == tasks::Split::kHeldOut) return held_out_problems(task, count);
+  if (const auto size = task.size(split)) count = std::min(count, static_cast<std::int64_t>(*size));
+  return take_problems(task, split, seed, count);
+}
+
 engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task) {
   engine::SamplingOptions options;
   options.temperature = fields.temperature;

@@ -41,6 +41,11 @@ std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split 
 /// be compared.
 std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count);
 
+/// `count` problems of a split, each once, so that intervals over them are not narrower than they should be: held-out ones as
+/// held_out_problems(), those for training under `seed`.
+std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
+                                              std::int64_t count);
+
 /// A task's problems can be spelt and fit the model, as far as the run will meet them (of a generator's, which are alike,
 /// those of one step): a run must not end at step 90 because of a line that was there at the start. UserError naming
 /// the problem. `rephrased`: so can their rephrasings.
