@@ -12,7 +12,9 @@ namespace {
 
 class ListedTask : public Task {
  public:
-  ListedTask(std::unique_ptr<Task> rules, std::vector<Problem> problems) : rules_(std::move(rules)) {
+  /// `measured`: the problems are the held-out ones as well.
+  ListedTask(std::unique_ptr<Task> rules, std::vector<Problem> problems, bool measured)
+      : rules_(std::move(rules)), measured_(measured) {
     std::unordered_set<std::string> prompts;
     for (Problem& problem : problems) {
       if (prompts.insert(problem.prompt).second) {
@@ -25,12 +27,15 @@ class ListedTask : public Task {
   }
 
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
+    if (split == Split::kHeldOut && !measured_) return rules_->problem(split, seed, index);
     const std::uint64_t size = problems_.size(), place = index % size;
     if (split == Split::kHeldOut) return problems_[place];
     return problems_[permuted(place, size, base::combine({seed, index / size}))];
   }
 
-  std::optional<std::uint64_t> size(Split) const override { return problems_.size(); }
+  std::optional<std::uint64_t> size(Split split) const override {
+    return split == Split::kHeldOut && !measured_ ? rules_->size(split) : problems_.size();
+  }
 
   std::optional<std::string> answer_in(const Problem& problem, std::string_view response) const override {
     return rules_->answer_in(problem, response);
@@ -59,7 +64,7 @@ class ListedTask : public Task {
   int response_limit() const override { return rules_->response_limit(); }
 
   std::vector<std::string> notes() const override {
-    std::vector<std::string> lines;
+    std::vector<std::string> lines = measured_ ? std::vector<std::string>() : rules_->notes();
     if (repeated_ > 0) lines.push_back(fmt::format("{} prompts stand there again: used once", repeated_));
     std::size_t unlabelled = 0;
     for (const Problem& problem : problems_) unlabelled += has_label(problem) ? 0 : 1;
@@ -71,6 +76,7 @@ class ListedTask : public Task {
 
  private:
   std::unique_ptr<Task> rules_;
+  bool measured_;
   std::vector<Problem> problems_;
   std::size_t repeated_ = 0;
 };
@@ -78,7 +84,11 @@ class ListedTask : public Task {
 }  // namespace
 
 std::unique_ptr<Task> with_problems(std::unique_ptr<Task> rules, std::vector<Problem> problems) {
-  return std::make_unique<ListedTask>(std::move(rules), std::move(problems));
+  return std::make_unique<ListedTask>(std::move(rules), std::move(problems), true);
+}
+
+std::unique_ptr<Task> with_training_problems(std::unique_ptr<Task> task, std::vector<Problem> problems) {
+  return std::make_unique<ListedTask>(std::move(task), std::move(problems), false);
 }
 
 }  // namespace whet::tasks

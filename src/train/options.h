@@ -60,6 +60,7 @@ struct TrainOptions {
   std::string model;
   ProblemOptions source;
   std::string transductive;
+  std::int64_t train_problems = 0;
   std::string reward = "majority-vote";
   std::string combine = "advantages";
   rewards::RewardOptions rewards;
@@ -103,6 +104,9 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.transductive, "transductive",
         "train and measure on the same problems, all of --problems (test-time training), and find their answers by the rules "
         "of this task: file, or a generator; empty: hold problems out", anything());
+  visit(o.train_problems, "train-problems",
+        "train on this many problems of --task or --problems again and again, chosen by --seed; 0: all (a generator never ends)",
+        at_least(0));
   visit(o.reward, "reward",
         "what the policy is paid for ('whet rewards' lists them), or a weighted sum: majority-vote + 0.5*format", anything());
   visit(o.combine, "combine",

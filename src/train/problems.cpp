@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <unordered_set>
 
 #include "base/error.h"
 #include "tasks/listed.h"
@@ -51,7 +52,21 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std:
 
 std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, const std::filesystem::path& model) {
   const ProblemOptions& source = options.source;
-  if (options.transductive.empty()) return make_task(source, model);
+  if (options.transductive.empty()) {
+    auto task = make_task(source, model);
+    if (options.train_problems == 0) return task;
+    const auto seed = static_cast<std::uint64_t>(options.seed);
+    auto chosen = distinct_problems(*task, tasks::Split::kTrain, seed, options.train_problems);
+    if (static_cast<std::int64_t>(chosen.size()) < options.train_problems) {
+      base::user_error("train-problems", "{}, but {} has {}, want at most that", options.train_problems,
+                       source.problems.empty() ? source.task : fmt::format("{}", fmt::join(source.problems, ", ")), chosen.size());
+    }
+    return tasks::with_training_problems(std::move(task), std::move(chosen));
+  }
+  if (options.train_problems > 0) {
+    base::user_error("train-problems", "{} beside --transductive, which trains on all of --problems, want one of them",
+                     options.train_problems);
+  }
   if (source.problems.empty()) base::user_error("problems", "no file, want --problems FILE: what is trained and measured on");
   if (!source.held_out_problems.empty()) {
     base::user_error("held-out-problems", "{} beside --transductive, which measures on --problems, want one of them",
@@ -129,8 +144,16 @@ std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int6
 std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
                                               std::int64_t count) {
   if (split == tasks::Split::kHeldOut) return held_out_problems(task, count);
-  if (const auto size = task.size(split)) count = std::min(count, static_cast<std::int64_t>(*size));
-  return take_problems(task, split, seed, count);
+  if (const auto size = task.size(split)) return take_problems(task, split, seed, std::min(count, static_cast<std::int64_t>(*size)));
+  // A generator repeats itself now and then.
+  constexpr std::int64_t kDrawsPerProblem = 20;
+  std::vector<tasks::Problem> problems;
+  std::unordered_set<std::string> prompts;
+  for (std::int64_t i = 0; i < count * kDrawsPerProblem && static_cast<std::int64_t>(problems.size()) < count; ++i) {
+    tasks::Problem problem = task.problem(split, seed, static_cast<std::uint64_t>(i));
+    if (prompts.insert(problem.prompt).second) problems.push_back(std::move(problem));
+  }
+  return problems;
 }
 
 engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task) {

@@ -19,8 +19,9 @@ namespace whet::train {
 /// UserError for --chat-template all with a model that has none, or with problems that are not of files.
 std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std::filesystem::path& model = {});
 
-/// The task of a run: make_task, or with --transductive the problems of --problems on both sides under the rules of the
-/// task that it names. UserError as make_task's, and for --transductive without --problems or with --held-out-problems.
+/// The task of a run: make_task, with --train-problems that many training problems of it, or with --transductive the
+/// problems of --problems on both sides under the rules of the task that it names. UserError as make_task's, for
+/// --transductive without --problems or with --held-out-problems, and for --train-problems beside it or beyond what there is.
 std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, const std::filesystem::path& model);
 
 /// What writes chats, by --chat-template: nothing for none, and for a model without template.
@@ -42,7 +43,7 @@ std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split 
 std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int64_t count);
 
 /// `count` problems of a split, each once, so that intervals over them are not narrower than they should be: held-out ones as
-/// held_out_problems(), those for training under `seed`.
+/// held_out_problems(), those for training under `seed`. Fewer where there are not that many.
 std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
                                               std::int64_t count);
 

@@ -62,5 +62,16 @@ TEST(Listed, APromptThatStandsThereTwiceIsUsedOnceAndNoted) {
   EXPECT_THROW(with_problems(rules("sort"), {}), base::UserError);
 }
 
+TEST(Listed, ASmallTrainingSetIsMeasuredOnTheTasksOwnHeldOutProblems) {
+  const auto own = tasks().find("sort").make({});
+  const auto small = with_training_problems(tasks().find("sort").make({}), {problem_of("1200?", "0012"), problem_of("31?", "13")});
+  EXPECT_EQ(small->size(Split::kTrain), 2u);
+  EXPECT_EQ(small->size(Split::kHeldOut), std::nullopt);
+  EXPECT_NE(small->problem(Split::kTrain, 3, 0).prompt, small->problem(Split::kTrain, 3, 1).prompt);
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(small->problem(Split::kHeldOut, 7, i).prompt, own->problem(Split::kHeldOut, 7, i).prompt);
+  }
+}
+
 }  // namespace
 }  // namespace whet::tasks

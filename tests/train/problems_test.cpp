@@ -1,6 +1,7 @@
 // Options to problems and sampling: what is held out, how often a small file is read, which learning rate is chosen.
 #include "train/problems.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -188,6 +189,33 @@ TEST(Problems, TheLearningRateGoesThroughItsTwoAnchorsAndFallsWithTheSize) {
     EXPECT_EQ(rate, std::stod(fmt::format("{:.1e}", rate))) << size;
     last = rate;
   }
+}
+
+TEST(Problems, ASmallTrainingSetIsChosenBySeedAndMeasuredOnTheUsualProblems) {
+  TrainOptions options;
+  options.train_problems = 5;
+  const auto task = make_training_task(options, {});
+  const auto chosen = prompts(take_problems(*task, tasks::Split::kTrain, 0, 50));
+  EXPECT_EQ(chosen.size(), 5u);
+  EXPECT_EQ(prompts(held_out_problems(*task, 20)), prompts(held_out_problems(*make_task({}), 20)));
+  options.seed = 1;
+  EXPECT_NE(prompts(take_problems(*make_training_task(options, {}), tasks::Split::kTrain, 0, 50)), chosen);
+}
+
+TEST_F(ProblemsFile, MoreTrainingProblemsThanThereAreAreRefused) {
+  (void)file_task(60);
+  TrainOptions options;
+  options.source.problems = {path_.string()};
+  options.train_problems = 1000;
+  try {
+    (void)make_training_task(options, {});
+    FAIL() << "not refused";
+  } catch (const base::UserError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("train-problems"));
+  }
+  options.train_problems = 3;
+  options.transductive = "file";
+  EXPECT_THROW((void)make_training_task(options, {}), base::UserError);
 }
 
 }  // namespace

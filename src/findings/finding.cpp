@@ -1,0 +1,49 @@
+#include "findings/finding.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+namespace whet::findings {
+
+std::string to_string(Verdict verdict) {
+  switch (verdict) {
+    case Verdict::kReproduced: return "reproduced";
+    case Verdict::kInPart: return "reproduced in part";
+    case Verdict::kNotReproduced: return "not reproduced";
+    case Verdict::kCannotTell: return "cannot tell";
+  }
+  throw std::logic_error("to_string: no such verdict");
+}
+
+base::Registry<Finding>& findings() {
+  static base::Registry<Finding> registry("finding");
+  return registry;
+}
+
+PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
+  // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl.
+  const std::vector<std::pair<std::string, std::string>> shared{
+      {"task", "sort"},         {"model", "sort-strong"},     {"steps", "300"},          {"eval-problems", "200"},
+      {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"}, {"keep-checkpoints", "1"}, {"rollouts-every", "25"}, {"threads", "1"}};
+  PlannedRun run{.name = std::move(name), .arguments = {"train"}, .seconds = seconds};
+  const auto add = [&run](const std::pair<std::string, std::string>& option) {
+    run.arguments.push_back("--" + option.first);
+    run.arguments.push_back(option.second);
+  };
+  for (const auto& option : shared) {
+    const bool is_replaced = std::any_of(options.begin(), options.end(), [&](const auto& o) { return o.first == option.first; });
+    if (!is_replaced) add(option);
+  }
+  for (const auto& option : options) add(option);
+  return run;
+}
+
+std::string option_of(const PlannedRun& run, const std::string& option) {
+  const auto found = std::find(run.arguments.begin(), run.arguments.end(), "--" + option);
+  if (found == run.arguments.end() || found + 1 == run.arguments.end()) {
+    throw std::logic_error("option_of: " + run.name + " has no --" + option);
+  }
+  return *(found + 1);
+}
+
+}  // namespace whet::findings
