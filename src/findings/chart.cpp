@@ -49,7 +49,8 @@ std::string svg_of(const Figure& figure) {
   if (y.high == y.low) y.high = y.low + 1;
   const double legend_top = kTop + kHeight + kBottom;
   constexpr std::size_t kPerLine = 3;
-  const double total = legend_top + kLegendLine * static_cast<double>((figure.curves.size() + kPerLine - 1) / kPerLine) + 10;
+  const auto named = static_cast<std::size_t>(std::count_if(figure.curves.begin(), figure.curves.end(), [](const Curve& c) { return !c.name.empty(); }));
+  const double total = legend_top + kLegendLine * static_cast<double>((named + kPerLine - 1) / kPerLine) + 10;
   const double width = kWidth - kLeft - kRight;
   const auto at_x = [&](double value) { return kLeft + width * x.share(value); };
   const auto at_y = [&](double value) { return kTop + kHeight * (1 - y.share(value)); };
@@ -86,6 +87,7 @@ std::string svg_of(const Figure& figure) {
     if (!path.empty()) {
       svg += fmt::format("<path d=\"{}\" fill=\"none\" stroke=\"{}\" stroke-width=\"1.8\" stroke-linejoin=\"round\"{}/>\n", path, color, dash);
     }
+    if (curve.name.empty()) continue;
     const double left = kLeft + width / kPerLine * static_cast<double>(index % kPerLine);
     const double line = legend_top + kLegendLine * static_cast<double>(index / kPerLine);
     svg += fmt::format("<path d=\"M{:.1f} {:.1f}h22\" stroke=\"{}\" stroke-width=\"2.5\"{}/><text x=\"{:.1f}\" y=\"{:.1f}\" "

@@ -26,7 +26,7 @@ std::vector<PlannedRun> plan(bool quick) {
 Judgement judge(const Runs& runs) {
   Judgement result;
   Table table{"Each problem", {"seed", "first vote", "its share of 64", "share right at the start", "share right at the end"}, {}};
-  Figure figure{"Share of right rollouts, one line a problem: blue where the first vote was right", "", {}};
+  Figure figure{"Share of right rollouts, one line a problem", "", {}};
   int right = 0, wrong = 0, rose = 0, fell = 0;
   for (int seed = 0; runs.count(name_of(seed)) > 0; ++seed) {
     const store::Run& run = runs.at(name_of(seed));
@@ -41,11 +41,11 @@ Judgement judge(const Runs& runs) {
     fell += !is_right && end < kDown ? 1 : 0;
     table.rows.push_back({fmt::format("{}", seed), is_right ? "right" : "wrong", share_text(majority.front().value),
                           share_text(share.front().value), share_text(end)});
-    figure.curves.push_back({is_right ? "right" : "wrong", share, is_right ? 0 : 1});
+    figure.curves.push_back({is_right ? "first vote right" : "first vote wrong", share, is_right ? 0 : 1});
   }
   // One entry of the legend says it for all.
   std::stable_sort(figure.curves.begin(), figure.curves.end(), [](const Curve& a, const Curve& b) { return a.color < b.color; });
-  for (std::size_t i = 1; i < figure.curves.size(); ++i) {
+  for (std::size_t i = figure.curves.size(); i-- > 1;) {
     if (figure.curves[i].color == figure.curves[i - 1].color) figure.curves[i].name.clear();
   }
   result.measured = fmt::format("first vote right: {} of {} end above {}; wrong: {} of {} end below {}", rose, right, kUp, fell, wrong, kDown);

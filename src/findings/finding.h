@@ -35,7 +35,7 @@ struct Table {
 };
 
 struct Curve {
-  std::string name;
+  std::string name;     ///< in the legend; empty: drawn like one that is named there
   std::vector<analysis::Point> points;
   int color = 0;        ///< 0 to 7
   bool dashed = false;
