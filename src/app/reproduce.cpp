@@ -2,7 +2,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <memory>
@@ -16,7 +15,6 @@
 #include "base/file.h"
 #include "findings/finding.h"
 #include "findings/page.h"
-#include "report/report.h"
 #include "store/run.h"
 
 namespace whet::app {

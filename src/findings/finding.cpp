@@ -1,5 +1,7 @@
 #include "findings/finding.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <stdexcept>
 
@@ -37,6 +39,15 @@ PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std:
   for (const auto& option : options) add(option);
   return run;
 }
+
+PlannedRun base_run(std::string name, std::string mixture, std::string seed) {
+  return {.name = std::move(name),
+          .arguments = {"pretrain", "--task", "sort", "--mixture", std::move(mixture), "--seed", std::move(seed), "--steps", "2500",
+                        "--checkpoint-every", "100", "--keep-checkpoints", "25", "--eval-problems", "20", "--threads", "1"},
+          .seconds = 60};
+}
+
+std::string checkpoint_of(const PlannedRun& base, int step) { return fmt::format("{}/checkpoints/step-{:06}", base.name, step); }
 
 std::string option_of(const PlannedRun& run, const std::string& option) {
   const auto found = std::find(run.arguments.begin(), run.arguments.end(), "--" + option);

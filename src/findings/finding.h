@@ -76,6 +76,11 @@ base::Registry<Finding>& findings();
 /// are given here too replace these.
 PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
 
+/// `whet pretrain` of a base for sorting: 2,500 steps on a mixture of text. Each hundredth step is a checkpoint.
+PlannedRun base_run(std::string name, std::string mixture, std::string seed);
+/// Where the checkpoint of that step of a base_run() is found by a run that comes after it.
+std::string checkpoint_of(const PlannedRun& base, int step);
+
 /// The value of one option in a planned command line. std::logic_error when it is not there.
 std::string option_of(const PlannedRun& run, const std::string& option);
 

@@ -10,7 +10,6 @@
 namespace whet::findings {
 namespace {
 
-constexpr const char* kBase = "base-verify";
 constexpr const char* kFrozen = "self-verification, frozen verifier";
 constexpr double kNear = 0.05;
 
@@ -28,17 +27,14 @@ constexpr std::array<Kind, 4> kKinds{{{"verify-frozen", "self-verification", "ba
 std::string name_of(const Kind& kind, int seed) { return fmt::format("{}-{}", kind.name, seed); }
 
 std::vector<PlannedRun> plan(bool quick) {
-  std::vector<PlannedRun> runs{{.name = kBase,
-                                .arguments = {"pretrain", "--task", "sort", "--mixture", "verify", "--seed", "12", "--steps", "2500",
-                                              "--keep-checkpoints", "1", "--threads", "1"},
-                                .seconds = 60}};
+  std::vector<PlannedRun> runs{base_run("base-verify", "verify", "12")};
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const Kind& kind : kKinds) {
-      std::vector<std::pair<std::string, std::string>> options{{"model", fmt::format("{}/checkpoints/step-002500", kBase)},
+      std::vector<std::pair<std::string, std::string>> options{{"model", checkpoint_of(runs.front(), 2500)},
                                                                {"reward", kind.reward}, {"steps", "200"}, {"seed", fmt::format("{}", seed)}};
       if (kind.verifier != nullptr) options.emplace_back("verifier", kind.verifier);
       runs.push_back(sort_run(name_of(kind, seed), kind.verifier != nullptr ? 60 : 30, options));
-      runs.back().after = {kBase};
+      runs.back().after = {runs.front().name};
     }
   }
   return runs;

@@ -23,7 +23,7 @@ constexpr std::array<Expected, 5> kExpected{{{"majority-vote", analysis::Failure
 
 std::vector<PlannedRun> plan(bool quick) {
   std::vector<PlannedRun> runs = reward_runs(quick);
-  std::erase_if(runs, [](const PlannedRun& run) { return option_of(run, "reward") == kSupervised; });
+  std::erase_if(runs, [](const PlannedRun& run) { return run.name.starts_with(fmt::format("paid-{}-", kSupervised)); });
   return runs;
 }
 

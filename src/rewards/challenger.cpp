@@ -130,6 +130,7 @@ const base::Registrar kRegistered(
                 .cost = {.forward_passes = "the proposer's update", .extra_rollouts = "a proposal for each problem"},
                 .needs = {.answers = true, .proposer = true, .votes = Votes::kOwn},
                 .binary = true,
+                .options = {"agreement-low", "agreement-high"},
                 .form = kMajorityForm,
                 .make = make_reward<Challenger>});
 

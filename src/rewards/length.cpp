@@ -37,6 +37,7 @@ const base::Registrar kRegistered(
                 .failure = "any text of the right length is as good as the right answer",
                 .needs = {.length = true},
                 .binary = true,
+                .options = {"length-min", "length-max"},
                 .make = make_reward<Length>});
 
 }  // namespace

@@ -119,6 +119,7 @@ struct RewardEntry {
   Needs needs = {};
   /// Every reward is 0 or 1, so that it can be equal to the true reward (self-verification: with one verdict each).
   bool binary = false;
+  std::vector<std::string> options = {};  ///< names of the RewardOptions that it reads
   std::optional<UnifiedForm> form = {};  ///< of intrinsic rewards
   /// UserError naming the option when the reward cannot work with these.
   std::function<std::unique_ptr<Reward>(const RewardOptions&)> make;
@@ -143,6 +144,9 @@ struct Term {
   double weight = 1;
   std::string name;
 };
+
+/// UserError naming an option that is not its default and that none of the terms reads: it would change nothing.
+void require_read(const RewardOptions& options, std::span<const Term> terms);
 
 /// Reads "majority-vote" or "majority-vote + 0.5*format - 0.1 * length". UserError naming the place for anything else:
 /// an unknown name (lists the known ones), a name twice, a weight of 0 or one that is not finite.

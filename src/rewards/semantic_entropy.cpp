@@ -41,6 +41,7 @@ const base::Registrar kRegistered(
                 .failure = "as majority-vote; minorities are paid too",
                 .cost = {.extra_rollouts = "votes - samples"},
                 .needs = {.answers = true, .votes = Votes::kOwn},
+                .options = {"entropy-low", "entropy-high"},
                 .form = UnifiedForm{.anchor = Anchor::kSampledAnswer,
                                     .sign = -1,
                                     .index_set = IndexSet::kAnswer,

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "base/fields.h"
 #include "rewards/reward.h"
 
 namespace whet::rewards {
@@ -75,6 +76,24 @@ class Parser {
 };
 
 }  // namespace
+
+void require_read(const RewardOptions& options, std::span<const Term> terms) {
+  // Both are named: what items() walks over must outlive the walk.
+  const base::Json given = base::fields_to_json(options), defaults = base::fields_to_json(RewardOptions{});
+  for (const auto& [name, value] : defaults.items()) {
+    if (given.at(name) == value) continue;
+    const auto reads = [&name](const std::string& reward) {
+      const auto& own = rewards().find(reward).options;
+      return std::find(own.begin(), own.end(), name) != own.end();
+    };
+    if (std::any_of(terms.begin(), terms.end(), [&](const Term& term) { return reads(term.name); })) continue;
+    std::vector<std::string> readers;
+    for (const std::string& reward : rewards().names()) {
+      if (reads(reward)) readers.push_back(reward);
+    }
+    base::user_error(name, "given, but no reward of this run reads it; want the default, or a reward that does: {}", fmt::join(readers, ", "));
+  }
+}
 
 std::vector<Term> parse_terms(std::string_view text) {
   std::vector<Term> terms = Parser(text).parse();

@@ -86,7 +86,12 @@ double mean_of(const std::vector<std::vector<double>>& values) {
 
 Scoring::Scoring(const TrainOptions& options)
     : advantage_(advantage_kind(options.advantage)), combine_rewards_(options.combine == "rewards") {
-  for (rewards::Term& term : rewards::parse_terms(options.reward)) {
+  std::vector<rewards::Term> terms = rewards::parse_terms(options.reward);
+  rewards::require_read(options.rewards, terms);
+  if (combine_rewards_ && terms.size() == 1) {
+    base::user_error("combine", "rewards for '{}' alone, which leaves nothing to combine; want a sum, or the default", options.reward);
+  }
+  for (rewards::Term& term : terms) {
     const rewards::RewardEntry& entry = rewards::rewards().find(term.name);
     // Several verdicts on a response make a share of it.
     const bool binary = entry.binary && (!entry.needs.verdicts || options.verifier.verifier_readings == 1);

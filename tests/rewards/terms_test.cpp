@@ -44,5 +44,35 @@ TEST(ParseTerms, NamesWhatItCannotRead) {
   }
 }
 
+TEST(RequireRead, RefusesEachOptionThatNoTermReadsAndTakesItWhereOneDoes) {
+  const base::Json defaults = base::fields_to_json(RewardOptions{});
+  std::set<std::string> known;
+  for (const auto& [name, value] : defaults.items()) {
+    known.insert(name);
+    base::Json changed = defaults;
+    changed[name] = value.get<double>() == 0 ? 1 : 0;
+    RewardOptions options;
+    base::fields_from_json(options, changed, "test");
+    std::string reader;
+    for (const auto& [reward, entry] : rewards()) {
+      if (std::count(entry.options.begin(), entry.options.end(), name) > 0) reader = reward;
+    }
+    ASSERT_NE(reader, "") << name << " is read by no reward";
+    const std::vector<Term> without{{1, "majority-vote"}}, with{{1, "majority-vote"}, {0.5, reader}};
+    EXPECT_NO_THROW(require_read(options, with)) << name;
+    try {
+      require_read(options, without);
+      FAIL() << name << " was not refused";
+    } catch (const base::UserError& error) {
+      EXPECT_NE(std::string(error.what()).find(name), std::string::npos) << error.what();
+      EXPECT_NE(std::string(error.what()).find(reader), std::string::npos) << error.what();
+    }
+  }
+  for (const auto& [reward, entry] : rewards()) {
+    for (const std::string& name : entry.options) EXPECT_TRUE(known.count(name)) << reward << " reads " << name;
+  }
+  EXPECT_NO_THROW(require_read({}, std::vector<Term>{{1, "majority-vote"}}));
+}
+
 }  // namespace
 }  // namespace whet::rewards

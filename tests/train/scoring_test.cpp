@@ -114,5 +114,13 @@ TEST_F(ScoringTest, UnknownRewardsAndMalformedSumsAreUserErrors) {
   }
 }
 
+TEST(ScoringOptions, NothingToCombineIsRefused) {
+  TrainOptions options;
+  options.combine = "rewards";
+  EXPECT_THROW((void)Scoring(options), base::UserError);
+  options.reward = "majority-vote + 0.5*format";
+  EXPECT_NO_THROW((void)Scoring(options));
+}
+
 }  // namespace
 }  // namespace whet::train
