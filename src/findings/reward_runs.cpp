@@ -12,7 +12,7 @@ std::vector<PlannedRun> reward_runs(bool quick) {
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const PaidRun& paid : kPaidRuns) {
       runs.push_back(sort_run(reward_run_name(paid.reward, seed), 45,
-                              {{"model", checkpoint_of(runs.front(), 2000)}, {"reward", paid.reward}, {"learning-rate", paid.rate},
+                              {{"model", checkpoint_of(runs.front(), 2000)}, {"reward", paid.reward}, {"learning-rate", paid.rate}, {"steps", paid.steps},
                                {"seed", fmt::format("{}", seed)}}));
       runs.back().after = {runs.front().name};
     }
