@@ -46,13 +46,15 @@ std::vector<std::string> chosen(const Arguments& arguments) {
   return wanted.empty() ? known : std::vector<std::string>(wanted.begin(), wanted.end());
 }
 
-/// Every run once, those that others read and the longest first: so the last ones are short, and no core waits for long.
+/// Every run once, those that others read and the longest first: so the last ones are short, and no core waits for
+/// long.
 std::vector<PlannedRun> all_runs(const std::vector<std::string>& names, bool quick) {
   std::map<std::string, PlannedRun> by_name;
   for (const std::string& name : names) {
     for (PlannedRun& run : findings::findings().find(name).plan(quick)) {
       const auto [found, is_new] = by_name.emplace(run.name, run);
-      if (!is_new && found->second.arguments != run.arguments) throw std::logic_error("two plans for the run " + run.name);
+      if (!is_new && found->second.arguments != run.arguments)
+        throw std::logic_error("two plans for the run " + run.name);
     }
   }
   std::vector<PlannedRun> runs;
@@ -88,8 +90,8 @@ enum class State { kNew, kBegun, kFinished };
 State state_of(const fs::path& folder, const PlannedRun& run) {
   if (!fs::exists(folder / store::kManifestFile)) return State::kNew;
   if (command_in(folder) != run.arguments) {
-    base::user_error("out", "{} holds a run of another kind ('whet {}'), want 'whet {}': use another --out", folder.string(),
-                     fmt::join(command_in(folder), " "), fmt::join(run.arguments, " "));
+    base::user_error("out", "{} holds a run of another kind ('whet {}'), want 'whet {}': use another --out",
+                     folder.string(), fmt::join(command_in(folder), " "), fmt::join(run.arguments, " "));
   }
   return fs::exists(folder / store::kSummaryFile) ? State::kFinished : State::kBegun;
 }
@@ -132,7 +134,8 @@ class Progress {
     }
     // Until a tenth of a minute's worth is made, the declared seconds are the better guess.
     const double pace = made > 6 ? clock_.seconds() / made : 1.0 / at_once_;
-    return fmt::format("{}/{} runs, ETA {}{}{}", done_.size(), plans_.size(), duration_text(left * pace), names.empty() ? "" : ": ", names);
+    return fmt::format("{}/{} runs, ETA {}{}{}", done_.size(), plans_.size(), duration_text(left * pace),
+                       names.empty() ? "" : ": ", names);
   }
 
  private:
@@ -144,7 +147,7 @@ class Progress {
   fs::path runs_;
   int at_once_;
   std::map<std::string, PlannedRun> plans_;
-  std::map<std::string, double> skipped_;   ///< made by an earlier call
+  std::map<std::string, double> skipped_;  ///< made by an earlier call
   std::set<std::string> done_;
   double made_ = 0;
   base::Stopwatch clock_;
@@ -173,16 +176,19 @@ bool make_runs(const std::vector<PlannedRun>& plan, const fs::path& folder, int 
     }
     jobs.push_back(std::move(job));
   }
-  if (jobs.size() < plan.size()) print_line(fmt::format("{} of {} runs are there already", plan.size() - jobs.size(), plan.size()));
+  if (jobs.size() < plan.size())
+    print_line(fmt::format("{} of {} runs are there already", plan.size() - jobs.size(), plan.size()));
   return run_side_by_side(jobs, at_once,
                           {.begun = [](const Job&) {},
-                           .ended = [&](const Job& job) {
-                             progress.ended(job.name);
-                             print_line(fmt::format("{} done; {}", job.name, progress.text({})));
-                           },
-                           .waiting = [&](const std::vector<const Job*>& going_on) {
-                             if (on_terminal()) print_transient(progress.text(going_on));
-                           }});
+                           .ended =
+                               [&](const Job& job) {
+                                 progress.ended(job.name);
+                                 print_line(fmt::format("{} done; {}", job.name, progress.text({})));
+                               },
+                           .waiting =
+                               [&](const std::vector<const Job*>& going_on) {
+                                 if (on_terminal()) print_transient(progress.text(going_on));
+                               }});
 }
 
 findings::PageFacts facts_of(const findings::Runs& runs, bool quick) {
@@ -191,7 +197,8 @@ findings::PageFacts facts_of(const findings::Runs& runs, bool quick) {
   for (const auto& [name, run] : runs) {
     for (const Json& line : run.timings) facts.seconds += line.value("seconds", 0.0);
     const auto text = [&run](const char* key) { return run.manifest.value(key, std::string("unknown")); };
-    programs.insert(fmt::format("{} {}, revision {}, {}", text("program"), text("version"), text("revision"), text("engine")));
+    programs.insert(
+        fmt::format("{} {}, revision {}, {}", text("program"), text("version"), text("revision"), text("engine")));
   }
   facts.programs.assign(programs.begin(), programs.end());
   return facts;
@@ -203,10 +210,13 @@ void list(const std::vector<std::string>& names, bool quick) {
     const auto plan = finding.plan(quick);
     double seconds = 0;
     for (const PlannedRun& run : plan) seconds += run.seconds;
-    std::printf("%s: %s\n  paper      %s\n  setting    %s\n  criterion  %s\n  chosen on  %s\n  %zu runs, about %.0f minutes of one core\n", name.c_str(),
-                finding.title.c_str(), finding.claim.c_str(), finding.setting.c_str(), finding.criterion.c_str(),
-                finding.chosen_on.c_str(), plan.size(), seconds / 60);
-    for (const PlannedRun& run : plan) std::printf("    whet %s\n", fmt::format("{} --out {}", fmt::join(run.arguments, " "), run.name).c_str());
+    std::printf(
+        "%s: %s\n  paper      %s\n  setting    %s\n  criterion  %s\n  chosen on  %s\n  %zu runs, about %.0f minutes of "
+        "one core\n",
+        name.c_str(), finding.title.c_str(), finding.claim.c_str(), finding.setting.c_str(), finding.criterion.c_str(),
+        finding.chosen_on.c_str(), plan.size(), seconds / 60);
+    for (const PlannedRun& run : plan)
+      std::printf("    whet %s\n", fmt::format("{} --out {}", fmt::join(run.arguments, " "), run.name).c_str());
   }
 }
 
@@ -214,7 +224,8 @@ void print_table(const std::vector<findings::Judged>& all) {
   for (const findings::Judged& judged : all) {
     const auto& finding = findings::findings().find(judged.id);
     std::printf("%s %-28s %s\n   criterion: %s\n   measured:  %s\n", judged.id.c_str(), finding.title.c_str(),
-                findings::to_string(judged.judgement.verdict).c_str(), finding.criterion.c_str(), judged.judgement.measured.c_str());
+                findings::to_string(judged.judgement.verdict).c_str(), finding.criterion.c_str(),
+                judged.judgement.measured.c_str());
   }
 }
 
@@ -227,14 +238,17 @@ int run(Arguments arguments) {
   const fs::path folder = arguments.out.empty() ? (arguments.quick ? "findings-quick" : "findings") : arguments.out;
   if (arguments.jobs == 0) arguments.jobs = std::max<std::int64_t>(1, std::thread::hardware_concurrency());
   // The runs are started elsewhere; the engine is to be found all the same.
-  if (const char* engine = std::getenv("WHET_ENGINE"); engine != nullptr) ::setenv("WHET_ENGINE", fs::absolute(engine).c_str(), 1);
+  if (const char* engine = std::getenv("WHET_ENGINE"); engine != nullptr)
+    ::setenv("WHET_ENGINE", fs::absolute(engine).c_str(), 1);
   const auto plan = all_runs(names, arguments.quick);
   if (!make_runs(plan, folder, static_cast<int>(arguments.jobs))) {
-    print_line(fmt::format("interrupted; the runs are saved in {}, and the same command goes on with them", folder.string()));
+    print_line(
+        fmt::format("interrupted; the runs are saved in {}, and the same command goes on with them", folder.string()));
     return 130;
   }
   findings::Runs runs;
-  for (const PlannedRun& planned : plan) runs.emplace(planned.name, store::load_run(folder / kRunsFolder / planned.name));
+  for (const PlannedRun& planned : plan)
+    runs.emplace(planned.name, store::load_run(folder / kRunsFolder / planned.name));
   std::vector<findings::Judged> all;
   for (const std::string& name : names) {
     const auto& finding = findings::findings().find(name);
@@ -248,8 +262,10 @@ int run(Arguments arguments) {
   if (arguments.json) {
     Json rows = Json::array();
     for (const findings::Judged& judged : all) {
-      rows.push_back({{"finding", judged.id}, {"title", findings::findings().find(judged.id).title},
-                      {"criterion", findings::findings().find(judged.id).criterion}, {"measured", judged.judgement.measured},
+      rows.push_back({{"finding", judged.id},
+                      {"title", findings::findings().find(judged.id).title},
+                      {"criterion", findings::findings().find(judged.id).criterion},
+                      {"measured", judged.judgement.measured},
                       {"verdict", findings::to_string(judged.judgement.verdict)}});
     }
     std::printf("%s\n", base::to_json_line({{"quick", arguments.quick}, {"findings", rows}}).c_str());
@@ -270,10 +286,14 @@ const base::Registrar kRegistered(
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
               app.add_option("findings", arguments->names, "F1 to F7, or all (the default)");
-              app.add_option("--out", arguments->out, "folder of runs, pages and figures; default: findings, or findings-quick");
+              app.add_option("--out", arguments->out,
+                             "folder of runs, pages and figures; default: findings, or findings-quick");
               app.add_flag("--quick", arguments->quick, "fewer seeds and settings");
-              app.add_option("--jobs", arguments->jobs, "runs side by side, each on one thread; 0: one a core")->check(CLI::Range(0, 1024))->capture_default_str();
-              app.add_flag("--list", arguments->list, "print what is declared, its commands and criteria, and run nothing");
+              app.add_option("--jobs", arguments->jobs, "runs side by side, each on one thread; 0: one a core")
+                  ->check(CLI::Range(0, 1024))
+                  ->capture_default_str();
+              app.add_flag("--list", arguments->list,
+                           "print what is declared, its commands and criteria, and run nothing");
               app.add_flag("--json", arguments->json, "one JSON object on standard output");
               return [arguments] { return run(*arguments); };
             }});

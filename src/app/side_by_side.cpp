@@ -31,8 +31,8 @@ std::string last_line(const std::filesystem::path& log) {
   return text.substr(text.rfind('\n') + 1);
 }
 
-/// In the child, after fork(): becomes `whet`. It is alone in its group, so that Ctrl-C reaches it once and through its parent,
-/// and does not outlive that parent.
+/// In the child, after fork(): becomes `whet`. It is alone in its group, so that Ctrl-C reaches it once and through its
+/// parent, and does not outlive that parent.
 [[noreturn]] void become(const Job& job, const std::vector<char*>& arguments, int output) {
   ::setpgid(0, 0);
   ::prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -91,7 +91,8 @@ bool run_side_by_side(const std::vector<Job>& jobs, int at_once, const JobEvents
     }
     while (failed == nullptr && !was_asked && static_cast<int>(going_on.jobs.size()) < at_once) {
       const auto ready = std::find_if(queue.begin(), queue.end(), [&](const Job* job) {
-        return std::none_of(job->after.begin(), job->after.end(), [&](const std::string& name) { return open.count(name) > 0; });
+        return std::none_of(job->after.begin(), job->after.end(),
+                            [&](const std::string& name) { return open.count(name) > 0; });
       });
       if (ready == queue.end()) break;
       const Job* job = *ready;
@@ -102,7 +103,8 @@ bool run_side_by_side(const std::vector<Job>& jobs, int at_once, const JobEvents
     std::vector<const Job*> names;
     for (const auto& [process, job] : going_on.jobs) names.push_back(job);
     if (names.empty()) {
-      if (!queue.empty() && failed == nullptr && !was_asked) throw std::logic_error("run_side_by_side: jobs wait for each other");
+      if (!queue.empty() && failed == nullptr && !was_asked)
+        throw std::logic_error("run_side_by_side: jobs wait for each other");
       continue;
     }
     events.waiting(names);
@@ -123,7 +125,8 @@ bool run_side_by_side(const std::vector<Job>& jobs, int at_once, const JobEvents
       failed = job;
     }
   }
-  if (failed != nullptr) base::run_error("run", "{} failed: {} ({})", failed->name, last_line(failed->log), failed->log.string());
+  if (failed != nullptr)
+    base::run_error("run", "{} failed: {} ({})", failed->name, last_line(failed->log), failed->log.string());
   return !was_asked;
 }
 

@@ -25,15 +25,17 @@ base::Registry<Finding>& findings() {
 PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
   // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl.
   const std::vector<std::pair<std::string, std::string>> shared{
-      {"task", "sort"},         {"model", "sort-strong"},     {"steps", "300"},          {"eval-problems", "200"},
-      {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"}, {"keep-checkpoints", "1"}, {"rollouts-every", "25"}, {"threads", "1"}};
+      {"task", "sort"},          {"model", "sort-strong"},    {"steps", "300"},
+      {"eval-problems", "200"},  {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"},
+      {"keep-checkpoints", "1"}, {"rollouts-every", "25"},    {"threads", "1"}};
   PlannedRun run{.name = std::move(name), .arguments = {"train"}, .seconds = seconds};
   const auto add = [&run](const std::pair<std::string, std::string>& option) {
     run.arguments.push_back("--" + option.first);
     run.arguments.push_back(option.second);
   };
   for (const auto& option : shared) {
-    const bool is_replaced = std::any_of(options.begin(), options.end(), [&](const auto& o) { return o.first == option.first; });
+    const bool is_replaced =
+        std::any_of(options.begin(), options.end(), [&](const auto& o) { return o.first == option.first; });
     if (!is_replaced) add(option);
   }
   for (const auto& option : options) add(option);
@@ -42,12 +44,15 @@ PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std:
 
 PlannedRun base_run(std::string name, std::string mixture, std::string seed) {
   return {.name = std::move(name),
-          .arguments = {"pretrain", "--task", "sort", "--mixture", std::move(mixture), "--seed", std::move(seed), "--steps", "2500",
-                        "--checkpoint-every", "100", "--keep-checkpoints", "25", "--eval-problems", "20", "--threads", "1"},
+          .arguments = {"pretrain", "--task", "sort", "--mixture", std::move(mixture), "--seed", std::move(seed),
+                        "--steps", "2500", "--checkpoint-every", "100", "--keep-checkpoints", "25", "--eval-problems",
+                        "20", "--threads", "1"},
           .seconds = 60};
 }
 
-std::string checkpoint_of(const PlannedRun& base, int step) { return fmt::format("{}/checkpoints/step-{:06}", base.name, step); }
+std::string checkpoint_of(const PlannedRun& base, int step) {
+  return fmt::format("{}/checkpoints/step-{:06}", base.name, step);
+}
 
 std::string option_of(const PlannedRun& run, const std::string& option) {
   const auto found = std::find(run.arguments.begin(), run.arguments.end(), "--" + option);

@@ -1,5 +1,5 @@
-// What a finding of the paper (arXiv 2603.08660) is here: an experiment declared before it is run, and the judgement that its
-// runs allow. A file of this room declares one finding and ends in one registrar line.
+// What a finding of the paper (arXiv 2603.08660) is here: an experiment declared before it is run, and the judgement
+// that its runs allow. A file of this room declares one finding and ends in one registrar line.
 #pragma once
 
 #include <cstdint>
@@ -35,9 +35,9 @@ struct Table {
 };
 
 struct Curve {
-  std::string name;     ///< in the legend; empty: drawn like one that is named there
+  std::string name;  ///< in the legend; empty: drawn like one that is named there
   std::vector<analysis::Point> points;
-  int color = 0;        ///< 0 to 7
+  int color = 0;  ///< 0 to 7
   bool dashed = false;
 };
 
@@ -50,7 +50,7 @@ struct Figure {
 
 struct Judgement {
   Verdict verdict = Verdict::kCannotTell;
-  std::string measured;   ///< one or two sentences with the figures that the criterion asks for
+  std::string measured;  ///< one or two sentences with the figures that the criterion asks for
   std::vector<Table> tables;
   std::vector<Figure> figures;
 };
@@ -60,10 +60,10 @@ using Runs = std::map<std::string, store::Run>;
 
 struct Finding {
   std::string title;
-  std::string claim;       ///< the paper's
-  std::string setting;     ///< what is run, in a sentence or two
-  std::string criterion;   ///< what must hold to call it reproduced; fixed before the runs that are judged
-  std::string chosen_on;   ///< which other runs the setting was chosen on
+  std::string claim;      ///< the paper's
+  std::string setting;    ///< what is run, in a sentence or two
+  std::string criterion;  ///< what must hold to call it reproduced; fixed before the runs that are judged
+  std::string chosen_on;  ///< which other runs the setting was chosen on
   std::function<std::vector<PlannedRun>(bool quick)> plan;
   /// Judges all runs of one plan. A run that is too short makes the verdict kCannotTell, never a wrong one.
   std::function<Judgement(const Runs& runs)> judge;
@@ -72,8 +72,8 @@ struct Finding {
 /// By id: F1 to F7.
 base::Registry<Finding>& findings();
 
-/// `whet train` on sorting, the setting that most findings share: 64 problems x 8 rollouts a step, on one thread. Options that
-/// are given here too replace these.
+/// `whet train` on sorting, the setting that most findings share: 64 problems x 8 rollouts a step, on one thread.
+/// Options that are given here too replace these.
 PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
 
 /// `whet pretrain` of a base for sorting: 2,500 steps on a mixture of text. Each hundredth step is a checkpoint.

@@ -25,11 +25,13 @@ Judgement judge(const Runs& runs) {
       const store::Run& run = runs.at(reward_run_name(paid.reward, seed));
       const auto shape = shape_of(run);
       if (!shape) return {.measured = run.folder.filename().string() + " is too short to judge"};
-      const bool holds = is_supervised ? shape->peak - shape->end <= kHeld : shape->rose() && shape->collapsed() && shape->reward_rose();
+      const bool holds = is_supervised ? shape->peak - shape->end <= kHeld
+                                       : shape->rose() && shape->collapsed() && shape->reward_rose();
       ++count;
       as_claimed += holds ? 1 : 0;
-      table.rows.push_back({paid.reward, fmt::format("{}", seed), share_text(shape->base), peak_text(*shape), share_text(shape->end),
-                            fmt::format("{:.2f} → {:.2f}", shape->reward_first, shape->reward_last), holds ? "yes" : "no"});
+      table.rows.push_back(
+          {paid.reward, fmt::format("{}", seed), share_text(shape->base), peak_text(*shape), share_text(shape->end),
+           fmt::format("{:.2f} → {:.2f}", shape->reward_first, shape->reward_last), holds ? "yes" : "no"});
       if (seed == 0) {
         accuracy.curves.push_back({paid.reward, report::series_of(run, "heldout_accuracy"), static_cast<int>(rewards)});
       }
@@ -38,7 +40,9 @@ Judgement judge(const Runs& runs) {
     held += as_claimed == count ? 1 : 0;
     (as_claimed == count ? whole : failed).push_back(fmt::format("{} ({}/{})", paid.reward, as_claimed, count));
   }
-  result.verdict = held == rewards ? Verdict::kReproduced : held * 2 > rewards ? Verdict::kInPart : Verdict::kNotReproduced;
+  result.verdict = held == rewards      ? Verdict::kReproduced
+                   : held * 2 > rewards ? Verdict::kInPart
+                                        : Verdict::kNotReproduced;
   result.measured = fmt::format("as claimed in all runs: {}", fmt::join(whole, ", "));
   if (!failed.empty()) result.measured += fmt::format("; not in all: {}", fmt::join(failed, ", "));
   result.tables.push_back(std::move(table));
@@ -48,18 +52,23 @@ Judgement judge(const Runs& runs) {
 
 const base::Registrar kRegistered(
     findings(), "F1",
-    Finding{.title = "Rise, then fall",
-            .claim = "every intrinsic reward first raises and later destroys accuracy while the pseudo-reward keeps rising; the "
-                     "supervised run does not fall",
-            .setting = "a base pre-trained for 2,000 steps on the mixture m; 300 steps of 64 problems x 8 rollouts, AdamW at 3.5e-4; "
-                       "token-entropy and self-certainty 400 steps at 3.5e-5; three seeds (quick: one)",
-            .criterion = "each reward without labels, in every run: peak at least .10 above the base, the end below half of the "
-                         "peak, mean pseudo-reward of the last five steps above that of the first five; ground-truth: the end "
-                         "within .05 of its peak. In part: more than half of the six rewards",
-            .chosen_on = "bases of other pre-training seeds, seeds 10 and 11. On sort-strong, whose text holds more short guesses, self-certainty "
-                         "rises by .07 at most before it falls",
-            .plan = reward_runs,
-            .judge = judge});
+    Finding{
+        .title = "Rise, then fall",
+        .claim =
+            "every intrinsic reward first raises and later destroys accuracy while the pseudo-reward keeps rising; the "
+            "supervised run does not fall",
+        .setting = "a base pre-trained for 2,000 steps on the mixture m; 300 steps of 64 problems x 8 rollouts, AdamW "
+                   "at 3.5e-4; "
+                   "token-entropy and self-certainty 400 steps at 3.5e-5; three seeds (quick: one)",
+        .criterion =
+            "each reward without labels, in every run: peak at least .10 above the base, the end below half of the "
+            "peak, mean pseudo-reward of the last five steps above that of the first five; ground-truth: the end "
+            "within .05 of its peak. In part: more than half of the six rewards",
+        .chosen_on = "bases of other pre-training seeds, seeds 10 and 11. On sort-strong, whose text holds more short "
+                     "guesses, self-certainty "
+                     "rises by .07 at most before it falls",
+        .plan = reward_runs,
+        .judge = judge});
 
 }  // namespace
 }  // namespace whet::findings

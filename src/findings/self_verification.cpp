@@ -31,7 +31,9 @@ std::vector<PlannedRun> plan(bool quick) {
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const Kind& kind : kKinds) {
       std::vector<std::pair<std::string, std::string>> options{{"model", checkpoint_of(runs.front(), 2500)},
-                                                               {"reward", kind.reward}, {"steps", "200"}, {"seed", fmt::format("{}", seed)}};
+                                                               {"reward", kind.reward},
+                                                               {"steps", "200"},
+                                                               {"seed", fmt::format("{}", seed)}};
       if (kind.verifier != nullptr) options.emplace_back("verifier", kind.verifier);
       runs.push_back(sort_run(name_of(kind, seed), kind.verifier != nullptr ? 60 : 30, options));
       runs.back().after = {runs.front().name};
@@ -53,7 +55,8 @@ Judgement judge(const Runs& runs) {
       const auto shape = shape_of(run);
       if (!shape) return {.measured = run.folder.filename().string() + " is too short to judge"};
       shapes[i] = *shape;
-      table.rows.push_back({kKinds[i].title, fmt::format("{}", seed), share_text(shape->base), peak_text(*shape), share_text(shape->end)});
+      table.rows.push_back({kKinds[i].title, fmt::format("{}", seed), share_text(shape->base), peak_text(*shape),
+                            share_text(shape->end)});
       if (seed == 0) figure.curves.push_back({kKinds[i].title, report::series_of(run, "heldout_accuracy"), color++});
     }
     const Shape &frozen = shapes[0], &live = shapes[1], &vote = shapes[2], &labels = shapes[3];
@@ -61,13 +64,15 @@ Judgement judge(const Runs& runs) {
     stays += frozen.rose() && frozen.peak - frozen.end <= kNear ? 1 : 0;
     near += frozen.end >= labels.end - kNear ? 1 : 0;
     vote_falls += vote.collapsed() ? 1 : 0;
-    each += fmt::format("{}seed {}: frozen {:.2f}, vote {:.2f}, labels {:.2f}, live {:.2f}", each.empty() ? "" : "; ", seed, frozen.end, vote.end,
-                        labels.end, live.end);
+    each += fmt::format("{}seed {}: frozen {:.2f}, vote {:.2f}, labels {:.2f}, live {:.2f}", each.empty() ? "" : "; ",
+                        seed, frozen.end, vote.end, labels.end, live.end);
   }
   if (count == 0) return {.measured = "no runs"};
   result.measured = "at the end: " + each;
   const bool lasts = stays == count, reaches = near == count, falls = vote_falls == count;
-  result.verdict = lasts && reaches && falls ? Verdict::kReproduced : lasts || reaches ? Verdict::kInPart : Verdict::kNotReproduced;
+  result.verdict = lasts && reaches && falls ? Verdict::kReproduced
+                   : lasts || reaches        ? Verdict::kInPart
+                                             : Verdict::kNotReproduced;
   result.tables.push_back(std::move(table));
   result.figures.push_back(std::move(figure));
   return result;
@@ -75,16 +80,21 @@ Judgement judge(const Runs& runs) {
 
 const base::Registrar kRegistered(
     findings(), "F7",
-    Finding{.title = "Self-verification escapes",
-            .claim = "on Countdown, self-verification keeps rising where intrinsic rewards collapse, and nears the oracle",
-            .setting = "sorting in place of Countdown: a base pre-trained on text that also checks proposed answers, then 200 steps at "
-                       "3.5e-4 on its own frozen verdicts, on live ones, on the vote and on labels; three seeds (quick: one)",
-            .criterion = "in every seed: with the frozen verifier the peak is .10 above the base, the end within .05 of the peak and within "
-                         ".05 of the run on labels, while the vote ends below half of its peak. In part: without the vote's fall or without "
-                         "the closeness to labels. The live verifier is reported",
-            .chosen_on = "a base of pre-training seed 11 (the rate is that of F1)",
-            .plan = plan,
-            .judge = judge});
+    Finding{
+        .title = "Self-verification escapes",
+        .claim = "on Countdown, self-verification keeps rising where intrinsic rewards collapse, and nears the oracle",
+        .setting =
+            "sorting in place of Countdown: a base pre-trained on text that also checks proposed answers, then 200 "
+            "steps at "
+            "3.5e-4 on its own frozen verdicts, on live ones, on the vote and on labels; three seeds (quick: one)",
+        .criterion = "in every seed: with the frozen verifier the peak is .10 above the base, the end within .05 of "
+                     "the peak and within "
+                     ".05 of the run on labels, while the vote ends below half of its peak. In part: without the "
+                     "vote's fall or without "
+                     "the closeness to labels. The live verifier is reported",
+        .chosen_on = "a base of pre-training seed 11 (the rate is that of F1)",
+        .plan = plan,
+        .judge = judge});
 
 }  // namespace
 }  // namespace whet::findings

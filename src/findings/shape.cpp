@@ -20,8 +20,11 @@ std::optional<Shape> shape_of(const store::Run& run) {
   const auto reward = report::series_of(run, "reward");
   if (accuracy.size() < kLastEvaluations + 1 || reward.size() < 2 * kRewardWindow) return std::nullopt;
   const auto peak = *analysis::summarise_peak(accuracy);
-  Shape shape{.base = peak.first, .peak = peak.peak, .peak_step = peak.peak_step,
-              .end = mean(accuracy, accuracy.size() - kLastEvaluations, kLastEvaluations), .last_step = peak.final_step};
+  Shape shape{.base = peak.first,
+              .peak = peak.peak,
+              .peak_step = peak.peak_step,
+              .end = mean(accuracy, accuracy.size() - kLastEvaluations, kLastEvaluations),
+              .last_step = peak.final_step};
   for (const analysis::Point& point : accuracy) {
     if (point.step > shape.peak_step && point.value < kCollapsedShare * shape.peak) {
       shape.fall = point.step;

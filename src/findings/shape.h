@@ -19,11 +19,11 @@ inline constexpr std::size_t kRewardWindow = 5;
 
 struct Shape {
   double base = 0;
-  double peak = 0;                 ///< the best of many noisy evaluations, so a little high
+  double peak = 0;  ///< the best of many noisy evaluations, so a little high
   std::int64_t peak_step = 0;
-  double end = 0;                  ///< mean of the last kLastEvaluations
+  double end = 0;  ///< mean of the last kLastEvaluations
   std::int64_t last_step = 0;
-  std::optional<std::int64_t> fall;   ///< first evaluation after the peak below kCollapsedShare of it
+  std::optional<std::int64_t> fall;          ///< first evaluation after the peak below kCollapsedShare of it
   double reward_first = 0, reward_last = 0;  ///< mean pseudo-reward of the first and last kRewardWindow steps
 
   bool rose() const { return peak - base >= kRise; }

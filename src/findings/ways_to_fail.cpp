@@ -29,7 +29,8 @@ std::vector<PlannedRun> plan(bool quick) {
 
 Judgement judge(const Runs& runs) {
   Judgement result;
-  Table table{"What the label-free signals show at the end", {"reward", "seed", "the paper", "named here", "evidence"}, {}};
+  Table table{
+      "What the label-free signals show at the end", {"reward", "seed", "the paper", "named here", "evidence"}, {}};
   Figure length{"Length of a response, seed 0", "tokens", {}}, repetition{"Share of repeated 4-grams, seed 0", "", {}};
   std::size_t as_claimed = 0;
   std::string each;
@@ -52,9 +53,12 @@ Judgement judge(const Runs& runs) {
       }
     }
     as_claimed += 2 * hits > count ? 1 : 0;
-    each += fmt::format("{}{} {}/{} {}", each.empty() ? "" : ", ", expected.reward, hits, count, analysis::to_string(expected.failure));
+    each += fmt::format("{}{} {}/{} {}", each.empty() ? "" : ", ", expected.reward, hits, count,
+                        analysis::to_string(expected.failure));
   }
-  result.verdict = as_claimed == kExpected.size() ? Verdict::kReproduced : as_claimed > 0 ? Verdict::kInPart : Verdict::kNotReproduced;
+  result.verdict = as_claimed == kExpected.size() ? Verdict::kReproduced
+                   : as_claimed > 0               ? Verdict::kInPart
+                                                  : Verdict::kNotReproduced;
   result.measured = fmt::format("named as the paper has it: {}", each);
   result.tables.push_back(std::move(table));
   result.figures = {std::move(length), std::move(repetition)};
@@ -63,15 +67,18 @@ Judgement judge(const Runs& runs) {
 
 const base::Registrar kRegistered(
     findings(), "F3",
-    Finding{.title = "Ways to fail",
-            .claim = "majority vote and self-certainty drift to a confident wrong answer, probability makes responses shorter and "
-                     "shorter, the entropies make them repeat themselves",
-            .setting = "the runs of F1 without labels",
-            .criterion = "for each of the five rewards, the gravest failure that the label-free signals name at the end of a run "
-                         "(src/analysis/failure.h) is the paper's in more than half of the seeds. In part: for some of the five",
-            .chosen_on = "the names and thresholds were made on other runs (docs/watching.md)",
-            .plan = plan,
-            .judge = judge});
+    Finding{
+        .title = "Ways to fail",
+        .claim = "majority vote and self-certainty drift to a confident wrong answer, probability makes responses "
+                 "shorter and "
+                 "shorter, the entropies make them repeat themselves",
+        .setting = "the runs of F1 without labels",
+        .criterion =
+            "for each of the five rewards, the gravest failure that the label-free signals name at the end of a run "
+            "(src/analysis/failure.h) is the paper's in more than half of the seeds. In part: for some of the five",
+        .chosen_on = "the names and thresholds were made on other runs (docs/watching.md)",
+        .plan = plan,
+        .judge = judge});
 
 }  // namespace
 }  // namespace whet::findings
