@@ -3,16 +3,24 @@
 
     scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both]
     scripts/judge_watch.py judge [--runs DIR] [--split making|judging] [--json]
+    scripts/judge_watch.py judge --findings DIR [--json]
 
 The split stands below and was written before any run of the judging half was looked at: other base models (pre-trained
 with another seed, and the embedded ones), other seeds, more settings. Every run goes on to its end; the watch is asked
 afterwards, through `whet watch`, what it would have done. It sees 100 held-out problems; accuracy is measured on 200 others
 (avg@4). `make` takes about 25 s a run on one core and may be run several times at once: a run that is begun is left alone.
+
+`--findings DIR` judges instead the runs that `whet reproduce --out DIR` has made, on which nothing of the watch was chosen.
+
+The peak is the highest of some forty noisy measurements, and so lies above the truth. Where a run has heldout.jsonl, what the
+kept checkpoint is worth is therefore also told without that bias: the peak is looked for on one half of the held-out problems and
+measured, like the kept checkpoint, on the other half, then the other way round ("of the fair peak").
 """
 import argparse
 import json
 import pathlib
 import subprocess
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WHET = ROOT / "build/whet"
@@ -117,10 +125,37 @@ def verdict(run):
     return json.loads(done.stdout)
 
 
-def judge(split, runs):
-    rows = []
+def fair_share(run, kept_step):
+    """Kept over peak accuracy, the peak looked for on other problems than those that it is measured on; None without heldout.jsonl."""
+    path = run / "heldout.jsonl"
+    if not path.exists():
+        return None
+    right = {row["step"]: row["right"] for row in map(json.loads, path.read_text().splitlines())}
+    mean = lambda step, half: sum(right[step][half::2]) / len(right[step][half::2])
+    peaks = [max(right, key=lambda step: mean(step, half)) for half in (0, 1)]
+    peak = mean(peaks[0], 1) + mean(peaks[1], 0)
+    return (mean(kept_step, 0) + mean(kept_step, 1)) / peak if peak > 0 else None
+
+
+def of_split(split, runs):
+    """Folder, base, reward and whether the base's majority is mostly right, of each finished run of a split."""
     for base, reward, rate, seed, extra in SPLITS[split]():
-        run = runs / split / name_of(base, reward, rate, seed, extra)
+        yield runs / split / name_of(base, reward, rate, seed, extra), base, reward, base not in MISALIGNED
+
+
+def of_findings(folder):
+    """The same of the runs of whet reproduce that measure often enough; aligned: the base's majority is right on most problems."""
+    for run in sorted((folder / "runs").iterdir()):
+        config = tomllib.loads((run / "config.toml").read_text())
+        if "reward" not in config or not (run / "metrics.jsonl").exists() or config["steps"] < 20 * config["eval-every"]:
+            continue
+        first = json.loads((run / "metrics.jsonl").read_text().splitlines()[0])
+        yield run, pathlib.Path(config["model"]).name, config["reward"], first["heldout_majority_accuracy"] > 0.5
+
+
+def judge(runs):
+    rows = []
+    for run, base, reward, aligned in runs:
         if not (run / "summary.json").exists():
             continue
         accuracy = accuracies(run)
@@ -133,7 +168,8 @@ def judge(split, runs):
         kept = watch["peak_step"] if alarm is not None else max(accuracy)
         rows.append({"run": run.name, "base": base, "reward": reward, "start": accuracy[0], "peak": peak, "peak_step": peak_step,
                      "end": end, "fall_step": fall, "warning": watch["warning_step"], "alarm": alarm, "kept_step": kept,
-                     "kept": accuracy[kept], "kept_share": accuracy[kept] / peak, "aligned": base not in MISALIGNED})
+                     "kept": accuracy[kept], "kept_share": accuracy[kept] / peak, "fair_share": fair_share(run, kept),
+                     "aligned": aligned})
     return rows
 
 
@@ -150,18 +186,20 @@ def print_table(rows):
     standing = [row for row in rows if row["fall_step"] is None and row["reward"] != "ground-truth"]
     aligned = [row for row in rows if row["aligned"] and row["reward"] != "ground-truth"]
     leads = sorted(row["fall_step"] - row["alarm"] for row in fallen if row["alarm"] is not None)
-    shares = sorted(row["kept_share"] for row in aligned)
     print(f"\nruns: {len(rows)}")
     print(f"fell below 3/4 of the peak: {len(fallen)}; alarm in {sum(row['alarm'] is not None for row in fallen)}, before the "
           f"fall in {sum(lead >= 0 for lead in leads)}; lead (steps): median {leads[len(leads) // 2] if leads else '-'}, "
           f"worst {leads[0] if leads else '-'}")
     print(f"on labels: {len(labelled)}; alarm in {sum(row['alarm'] is not None for row in labelled)}")
     print(f"others that did not fall: {len(standing)}; alarm in {sum(row['alarm'] is not None for row in standing)}")
-    for bound in (0.98, 0.95, 0.9):
-        print(f"kept at least {bound:.0%} of the peak: {sum(share >= bound for share in shares)} of {len(shares)} runs without "
-              f"labels from aligned bases")
-    if shares:
-        print(f"kept / peak: mean {sum(shares) / len(shares):.3f}, lowest {shares[0]:.3f}")
+    for key, name in (("kept_share", "the peak"), ("fair_share", "the fair peak")):
+        shares = sorted(row[key] for row in aligned if row[key] is not None)
+        if not shares:
+            continue
+        for bound in (0.98, 0.95, 0.9):
+            print(f"kept at least {bound:.0%} of {name}: {sum(share >= bound for share in shares)} of {len(shares)} runs without "
+                  f"labels from aligned bases")
+        print(f"kept / {name}: mean {sum(shares) / len(shares):.3f}, lowest {shares[0]:.3f}")
 
 
 def main():
@@ -169,16 +207,21 @@ def main():
     parser.add_argument("action", choices=["make", "judge"])
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs/watch")
     parser.add_argument("--split", choices=[*SPLITS, "both"], default="judging")
+    parser.add_argument("--findings", type=pathlib.Path, help="judge: the folder of whet reproduce")
     parser.add_argument("--json", action="store_true", help="judge: rows as JSON Lines")
     options = parser.parse_args()
-    for split in SPLITS if options.split == "both" else [options.split]:
-        if options.action == "make":
+    splits = SPLITS if options.split == "both" else [options.split]
+    if options.action == "make":
+        for split in splits:
             make(split, options.runs)
-        elif options.json:
-            for row in judge(split, options.runs):
-                print(json.dumps(row))
-        else:
-            print_table(judge(split, options.runs))
+        return
+    runs = of_findings(options.findings) if options.findings else (run for split in splits for run in of_split(split, options.runs))
+    rows = judge(runs)
+    if options.json:
+        for row in rows:
+            print(json.dumps(row))
+    else:
+        print_table(rows)
 
 
 if __name__ == "__main__":

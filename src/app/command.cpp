@@ -23,7 +23,7 @@ base::Registry<Command>& commands() {
 
 void check_only_resume(const CLI::App& app) {
   for (const CLI::Option* option : app.get_options()) {
-    if (option->count() == 0 || option->get_name() == "--resume") continue;
+    if (option->count() == 0 || option->get_name() == "--resume" || option->get_name() == "--json") continue;
     base::user_error(app.get_name(), "{} beside --resume, want --resume alone: a run goes on with the options in its {}",
                      option->get_name(), store::kConfigFile);
   }

@@ -57,7 +57,7 @@ void add_fields(CLI::App& app, Options& options) {
 }
 
 /// UserError when another option is given beside --resume: a run goes on with the options it began with, and to ignore
-/// what was asked for would be worse than to refuse it.
+/// what was asked for would be worse than to refuse it. --json is about what is printed, and may be.
 void check_only_resume(const CLI::App& app);
 
 /// Adds --config FILE: the file's fields come first, whatever stands on the command line overrides them.

@@ -196,7 +196,7 @@ const base::Registrar kRegistered(
               options.eval_problems = kSafeProblems;
               add_fields(app, options);
               // Decided here: the problems are those of the file, on both sides.
-              for (const char* name : {"--transductive", "--held-out-problems"}) app.remove_option(app.get_option(name));
+              for (const char* name : {"--transductive", "--held-out-problems", "--train-problems"}) app.remove_option(app.get_option(name));
               app.add_option("--out", arguments->out, "folder of the new run; the adapted model is its folder model");
               app.add_option("--resume", arguments->resume, "go on with the run in this folder");
               app.add_flag("--json", arguments->json, "one JSON object on standard output");

@@ -25,6 +25,7 @@ std::vector<PlannedRun> plan(bool quick) {
                              {"steps", "100"},
                              {"eval-every", "100"},
                              {"eval-problems", "20"},
+                             {"watch-problems", "0"},
                              {"checkpoint-every", "100"},
                              {"rollouts-every", "100"},
                              {"seed", fmt::format("{}", seed)}}));

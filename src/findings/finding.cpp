@@ -23,11 +23,13 @@ base::Registry<Finding>& findings() {
 }
 
 PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
-  // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl.
+  // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl. The watch looks at other problems than
+  // those that accuracy is measured on, so that these runs can judge it as well (scripts/judge_watch.py --findings).
   const std::vector<std::pair<std::string, std::string>> shared{
       {"task", "sort"},          {"model", "sort-strong"},    {"steps", "300"},
       {"eval-problems", "200"},  {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"},
-      {"keep-checkpoints", "1"}, {"rollouts-every", "25"},    {"threads", "1"}};
+      {"keep-checkpoints", "1"}, {"rollouts-every", "25"},    {"threads", "1"},
+      {"watch-problems", "100"}};
   PlannedRun run{.name = std::move(name), .arguments = {"train"}, .seconds = seconds};
   const auto add = [&run](const std::pair<std::string, std::string>& option) {
     run.arguments.push_back("--" + option.first);

@@ -3,6 +3,7 @@ import json
 import random
 import signal
 import unittest
+from pathlib import Path
 
 from driver import SHORT, WhetTest, flags, read_metrics, repeatable, start_and_signal, tree
 
@@ -122,7 +123,7 @@ class TestTimeTraining(WhetTest):
         process = start_and_signal([*self.arguments(problems=path, out="cut", steps=8), "--no-guard"], cut, 3, signal.SIGINT)
         self.assertEqual(process.returncode, 130, process.err)
         self.assertIn(f"whet ttt --resume {cut}", process.err)
-        self.ok("ttt", "--resume", cut)
+        self.assertEqual(json.loads(self.ok("ttt", "--resume", cut, "--json").stdout)["model"], str(Path(cut) / "model"))
         self.assertEqual(repeatable(cut), repeatable(self.folder / "whole"))
 
     def test_bad_input_is_named_and_leaves_nothing(self):
