@@ -21,13 +21,25 @@ struct Range {
   double share(double value) const { return high > low ? (value - low) / (high - low) : 0.5; }
 };
 
-/// Round numbers that span the values: steps of 1, 2 or 5 times a power of ten, about five of them.
-std::vector<double> ticks_of(const Range& range) {
+/// A step between ticks: 1, 2 or 5 times a power of ten, about five of them over the range.
+double step_of(const Range& range) {
   const double rough = (range.high - range.low) / 5, power = std::pow(10, std::floor(std::log10(rough)));
-  const double times = rough / power, step = power * (times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10);
+  const double times = rough / power;
+  return power * (times <= 1 ? 1 : times <= 2 ? 2 : times <= 5 ? 5 : 10);
+}
+
+/// The range as far as whole ticks. What lies within a hundredth of a tick is there already.
+Range rounded(const Range& range) {
+  const double step = step_of(range);
+  return {step * std::floor(range.low / step + 0.01), step * std::ceil(range.high / step - 0.01)};
+}
+
+std::vector<double> ticks_of(const Range& range) {
+  const double step = step_of(range);
   std::vector<double> ticks;
-  for (double i = std::ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; ++i)
+  for (double i = std::ceil(range.low / step - 1e-9); i * step <= range.high + 1e-9 * step; ++i) {
     ticks.push_back(i * step);
+  }
   return ticks;
 }
 
@@ -49,6 +61,7 @@ std::string svg_of(const Figure& figure) {
   }
   if (x.high == x.low) x.high = x.low + 1;
   if (y.high == y.low) y.high = y.low + 1;
+  y = rounded(y);
   const double legend_top = kTop + kHeight + kBottom;
   constexpr std::size_t kPerLine = 3;
   const auto named = static_cast<std::size_t>(

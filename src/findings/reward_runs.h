@@ -20,7 +20,7 @@ inline constexpr std::array<PaidRun, 6> kPaidRuns{{{"majority-vote", "3.5e-4", "
                                                    {"trajectory-entropy", "3.5e-4", "300"},
                                                    {"probability", "3.5e-4", "300"},
                                                    {"token-entropy", "3.5e-5", "400"},
-                                                   {"self-certainty", "3.5e-5", "400"},
+                                                   {"self-certainty", "2e-5", "400"},
                                                    {"ground-truth", "3.5e-4", "300"}}};
 inline constexpr const char* kSupervised = "ground-truth";
 
