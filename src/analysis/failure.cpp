@@ -89,7 +89,7 @@ std::optional<FailureSign> drift_of(std::span<const SignalPoint> series, const F
       sign.from = value;
       sign.from_step = step;
     }
-    if (value - sign.from >= options.kl_rise) {
+    if (value - sign.from >= options.kl_rise || value >= options.kl_bound) {
       if (!is_beyond) sign.since = step;
       is_beyond = true;
     } else {
@@ -98,6 +98,11 @@ std::optional<FailureSign> drift_of(std::span<const SignalPoint> series, const F
     sign.to = value;
   }
   if (!is_beyond) return std::nullopt;
+  // Beyond the bound alone: all of it is the drift, from the first mean on.
+  if (sign.to - sign.from < options.kl_rise) {
+    sign.from_step = kl.front().first;
+    sign.from = kl.front().second;
+  }
   return sign;
 }
 

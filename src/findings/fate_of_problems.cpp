@@ -15,7 +15,7 @@ std::string name_of(int seed) { return fmt::format("one-problem-{}", seed); }
 std::vector<PlannedRun> plan(bool quick) {
   std::vector<PlannedRun> runs;
   for (int seed = 0; seed < (quick ? 12 : 25); ++seed) {
-    runs.push_back(sort_run(name_of(seed), 3,
+    runs.push_back(sort_run(name_of(seed), 2,
                             {{"model", "sort-weak"},
                              {"reward", "majority-vote"},
                              {"train-problems", "1"},

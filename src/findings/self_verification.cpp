@@ -35,7 +35,7 @@ std::vector<PlannedRun> plan(bool quick) {
                                                                {"steps", "200"},
                                                                {"seed", fmt::format("{}", seed)}};
       if (kind.verifier != nullptr) options.emplace_back("verifier", kind.verifier);
-      runs.push_back(sort_run(name_of(kind, seed), kind.verifier != nullptr ? 60 : 30, options));
+      runs.push_back(sort_run(name_of(kind, seed), kind.verifier != nullptr ? 35 : 25, options));
       runs.back().after = {runs.front().name};
     }
   }

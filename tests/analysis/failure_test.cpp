@@ -78,6 +78,21 @@ TEST(NameFailure, CallsSilenceNoAnswerAndNotAConstantOne) {
   EXPECT_EQ(report.signs[1].failure, Failure::kRepetition);
 }
 
+TEST(NameFailure, SeesADriftWhileTheVoteGoesOnSharpening) {
+  const auto sharpening = [](double kl) {
+    return [kl](SignalPoint& p, double x) {
+      p.signals.majority_ratio = 0.5 + 0.008 * static_cast<double>(p.step);
+      *p.kl += kl * x;
+    };
+  };
+  const auto report = name_failure(run_of(sharpening(1)));
+  EXPECT_EQ(report.failure, Failure::kConfidentDrift);
+  ASSERT_EQ(report.signs.size(), 1u);
+  EXPECT_GT(report.signs[0].since, 30);
+  EXPECT_THAT(report.signs[0].evidence, testing::HasSubstr("(step 5)"));   // since the first mean there is
+  EXPECT_EQ(name_failure(run_of(sharpening(0.3))).failure, Failure::kNone);  // what labels do to a base that is mostly wrong
+}
+
 TEST(NameFailure, ForgetsWhatPassed) {
   auto series = run_of(stay);
   for (std::size_t i = 30; i < 40; ++i) series[i].signals.answered = 0.2;
