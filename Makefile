@@ -22,8 +22,8 @@ demo: build ## set up, build, and watch a model train itself, rise, and collapse
 bench: build ## set up, build, measure speed and memory against plain PyTorch
 	@scripts/bench
 
-peers: setup ## run only the peers that `make bench` compares with
-	@scripts/bench --peers-only
+peers: build ## whole steps and rollouts beside TRL, transformers and plain PyTorch, by turns; a quarter of an hour
+	@scripts/peers
 
 clean: ## remove the build; keeps .venv and runs/
 	@rm -rf build build-dev build-asan

@@ -289,14 +289,15 @@ def main():
     if options.compile:
         model.forward = torch.compile(model.forward, dynamic=True)
     step_of = pretrain_step if options.mode == "pretrain" else rl_step
-    seconds, phases, results = [], [], []
+    seconds, cpu_seconds, phases, results = [], [], [], []
     for step in range(options.warm_up + options.steps):
         clock = Clock()
-        began = clock.last
+        began, cpu_began = clock.last, time.process_time()
         result = step_of(model, optimizer, task, options, clock)
         took = time.perf_counter() - began
         if step >= options.warm_up:
             seconds.append(took)
+            cpu_seconds.append(time.process_time() - cpu_began)
             phases.append(clock.seconds)
             results.append(result)
         if not options.json:
@@ -306,6 +307,7 @@ def main():
         "peer": "plain_pytorch", "torch": torch.__version__, "mode": options.mode, "threads": options.threads,
         "model": options.model or options.config, "parameters": sum(p.numel() for p in model.parameters()),
         "steps": options.steps, "step_seconds": statistics.median(seconds), "fastest_step_seconds": min(seconds),
+        "seconds": seconds, "cpu_seconds": cpu_seconds,
         "phase_seconds": {name: median(phases, name) for name in sorted({name for row in phases for name in row})},
         "gemm_gflops": gemm_gflops(), "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
     }
