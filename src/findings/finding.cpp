@@ -22,34 +22,38 @@ base::Registry<Finding>& findings() {
   return registry;
 }
 
-PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
-  // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl. The watch looks at other problems than
-  // those that accuracy is measured on, so that these runs can judge it as well (scripts/judge_watch.py --findings).
-  const std::vector<std::pair<std::string, std::string>> shared{
-      {"task", "sort"},          {"model", "sort-strong"},    {"steps", "300"},
-      {"eval-problems", "200"},  {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"},
-      {"keep-checkpoints", "1"}, {"rollouts-every", "25"},    {"threads", "1"},
-      {"watch-problems", "100"}};
-  PlannedRun run{.name = std::move(name), .arguments = {"train"}, .seconds = seconds};
-  const auto add = [&run](const std::pair<std::string, std::string>& option) {
+namespace {
+
+using Options = std::vector<std::pair<std::string, std::string>>;
+
+PlannedRun with_options(PlannedRun run, const Options& shared, const Options& own) {
+  const auto add = [&run](const auto& option) {
     run.arguments.push_back("--" + option.first);
     run.arguments.push_back(option.second);
   };
   for (const auto& option : shared) {
-    const bool is_replaced =
-        std::any_of(options.begin(), options.end(), [&](const auto& o) { return o.first == option.first; });
-    if (!is_replaced) add(option);
+    if (std::none_of(own.begin(), own.end(), [&](const auto& o) { return o.first == option.first; })) add(option);
   }
-  for (const auto& option : options) add(option);
+  for (const auto& option : own) add(option);
   return run;
 }
 
-PlannedRun base_run(std::string name, std::string mixture, std::string seed) {
-  return {.name = std::move(name),
-          .arguments = {"pretrain", "--task", "sort", "--mixture", std::move(mixture), "--seed", std::move(seed),
-                        "--steps", "2500", "--checkpoint-every", "100", "--keep-checkpoints", "25", "--eval-problems",
-                        "20", "--threads", "1"},
-          .seconds = 60};
+}  // namespace
+
+PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
+  // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl. The watch looks at other
+  // problems than those that accuracy is measured on, so that these runs can judge it as well (scripts/judge_watch.py).
+  const Options shared{{"task", "sort"},          {"model", "sort-strong"},    {"steps", "300"},
+                       {"eval-problems", "200"},  {"learning-rate", "3.5e-4"}, {"checkpoint-every", "50"},
+                       {"keep-checkpoints", "1"}, {"rollouts-every", "25"},    {"threads", "1"},
+                       {"watch-problems", "100"}};
+  return with_options({.name = std::move(name), .arguments = {"train"}, .seconds = seconds}, shared, options);
+}
+
+PlannedRun base_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
+  const Options shared{{"task", "sort"},           {"steps", "2500"},       {"checkpoint-every", "100"},
+                       {"keep-checkpoints", "25"}, {"eval-problems", "20"}, {"threads", "1"}};
+  return with_options({.name = std::move(name), .arguments = {"pretrain"}, .seconds = seconds}, shared, options);
 }
 
 std::string checkpoint_of(const PlannedRun& base, int step) {

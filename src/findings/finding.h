@@ -76,8 +76,9 @@ base::Registry<Finding>& findings();
 /// Options that are given here too replace these.
 PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
 
-/// `whet pretrain` of a base for sorting: 2,500 steps on a mixture of text. Each hundredth step is a checkpoint.
-PlannedRun base_run(std::string name, std::string mixture, std::string seed);
+/// `whet pretrain` of a base for sorting: 2,500 steps on a mixture of text, each hundredth a checkpoint. Options as
+/// above.
+PlannedRun base_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
 /// Where the checkpoint of that step of a base_run() is found by a run that comes after it.
 std::string checkpoint_of(const PlannedRun& base, int step);
 

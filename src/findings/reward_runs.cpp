@@ -9,7 +9,7 @@ std::string reward_run_name(const char* reward, int seed) { return fmt::format("
 std::vector<PlannedRun> reward_runs(bool quick) {
   // Fewer guesses in its text than in that of sort-strong, where short confident guesses are what self-certainty finds
   // first.
-  std::vector<PlannedRun> runs{base_run("base-m", "m", "21")};
+  std::vector<PlannedRun> runs{base_run("base-m", 60, {{"mixture", "m"}, {"seed", "21"}})};
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const PaidRun& paid : kPaidRuns) {
       runs.push_back(sort_run(reward_run_name(paid.reward, seed), 45,

@@ -57,14 +57,16 @@ const base::Registrar kRegistered(
         .claim =
             "every intrinsic reward first raises and later destroys accuracy while the pseudo-reward keeps rising; the "
             "supervised run does not fall",
-        .setting = "a base pre-trained for 2,000 steps on the mixture m; 64 problems x 8 rollouts a step: 300 steps of AdamW at "
+        .setting = "a base pre-trained for 2,000 steps on the mixture m; 64 problems x 8 rollouts a step: 300 steps of "
+                   "AdamW at "
                    "3.5e-4, for token-entropy 400 at 3.5e-5, for self-certainty 400 at 2e-5; three seeds (quick: one)",
         .criterion =
             "each reward without labels, in every run: peak at least .10 above the base, the end below half of the "
             "peak, mean pseudo-reward of the last five steps above that of the first five; ground-truth: the end "
             "within .05 of its peak. In part: more than half of the six rewards",
-        .chosen_on = "a base of pre-training seed 11, seeds 10 and 11. On sort-strong, whose text holds more short guesses, "
-                     "self-certainty rises by .07 at most before it falls; at 3.5e-5 on the base of this plan, by .05",
+        .chosen_on =
+            "a base of pre-training seed 11, seeds 10 and 11. On sort-strong, whose text holds more short guesses, "
+            "self-certainty rises by .07 at most before it falls; at 3.5e-5 on the base of this plan, by .05",
         .plan = reward_runs,
         .judge = judge});
 

@@ -27,7 +27,7 @@ constexpr std::array<Kind, 4> kKinds{{{"verify-frozen", "self-verification", "ba
 std::string name_of(const Kind& kind, int seed) { return fmt::format("{}-{}", kind.name, seed); }
 
 std::vector<PlannedRun> plan(bool quick) {
-  std::vector<PlannedRun> runs{base_run("base-verify", "verify", "12")};
+  std::vector<PlannedRun> runs{base_run("base-verify", 60, {{"mixture", "verify"}, {"seed", "12"}})};
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const Kind& kind : kKinds) {
       std::vector<std::pair<std::string, std::string>> options{{"model", checkpoint_of(runs.front(), 2500)},

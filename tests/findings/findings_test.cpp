@@ -183,6 +183,31 @@ TEST(Findings, SmallSetsAreSafeOnlyWhereLargeOnesFall) {
   EXPECT_EQ(of(0.1, 0.8), Verdict::kNotReproduced);
 }
 
+TEST(Findings, McsMustRankAsTheGainDoesBetterThanPassAndCheaply) {
+  // `order` of seven bases: how their pass@8 is ordered; `steps`: after how many the weakest collapses, the next later.
+  const auto of = [](std::vector<double> pass, std::size_t steps) {
+    return judged("F6", true, [&](const PlannedRun& run) {
+      if (run.after.empty()) return run_of({}, run.name);
+      const std::vector<std::string> checkpoints{"-250-", "-500-", "-750-", "-1000-", "-1500-", "-2000-", "-2500-"};
+      std::size_t base = 0;
+      while (run.name.find(checkpoints[base]) == std::string::npos) ++base;
+      std::vector<double> reward_accuracy(61, 0.9);
+      std::fill(reward_accuracy.begin() + static_cast<std::ptrdiff_t>(steps + 2 * base), reward_accuracy.end(), 0.1);
+      const double start = 0.1, end = 0.2 + 0.1 * static_cast<double>(base);
+      return run_of({{"heldout_accuracy", line(61, start, (start + end) / 2, end)},
+                     {"heldout_pass_at_k", std::vector<double>(61, pass[base])},
+                     {"reward", line(61, 0, 1, 2)},
+                     {"length", std::vector<double>(61, 8)},
+                     {"reward_accuracy", reward_accuracy}}, run.name);
+    });
+  };
+  const std::vector<double> mixed{.9, .1, .8, .2, .7, .3, .6}, same_order{.1, .2, .3, .4, .5, .6, .7};
+  EXPECT_EQ(of(mixed, 5).verdict, Verdict::kReproduced);
+  EXPECT_THAT(of(mixed, 5).measured, HasSubstr("MCS +1.00"));
+  EXPECT_EQ(of(same_order, 5).verdict, Verdict::kInPart);   // pass@8 ranks as well
+  EXPECT_EQ(of(mixed, 40).verdict, Verdict::kInPart);       // and this costs most of a run on labels
+}
+
 TEST(Findings, SelfVerificationMustLastReachLabelsAndOutliveTheVote) {
   const auto of = [](double frozen_end, double vote_end) {
     return judged("F7", true,
