@@ -4,7 +4,7 @@
     scripts/judge_ranking.py make  [--runs DIR] [--half making|judging] [--jobs N]
     scripts/judge_ranking.py judge [--runs DIR] [--half making|judging] [--json]
 
-Small bases (hidden size 16, 5 thousand parameters), which 60 steps on labels do not bring to the end of the task, so that the gain
+Small bases (hidden size 16, 11 thousand parameters), which 60 steps on labels do not bring to the end of the task, so that the gain
 is limited by what the base can do. Setting, statistic and criteria stand below and were chosen on the making half (one
 pre-training); the judging half has other pre-trainings and other seeds, and was run afterwards.
 
@@ -94,12 +94,13 @@ def column(run, key):
 
 
 def collapse_step(run):
-    """The first step below the threshold, VOTE_STEPS + 1 when there is none, and the response tokens trained on until then."""
-    accuracy, tokens = column(run, "reward_accuracy"), column(run, "response_tokens")
+    """The first step below the threshold, VOTE_STEPS + 1 when there is none, and the tokens until then: summed mean lengths, as every
+    step has as many rollouts."""
+    accuracy, lengths = column(run, "reward_accuracy"), column(run, "length")
     for i in range(2, len(accuracy)):
         if sum(accuracy[i - 2:i + 1]) / 3 < THRESHOLD:
-            return i + 1, sum(tokens[:i + 1])
-    return VOTE_STEPS + 1, sum(tokens)
+            return i + 1, sum(lengths[:i + 1])
+    return VOTE_STEPS + 1, sum(lengths)
 
 
 def profiles(runs, names):
@@ -114,7 +115,7 @@ def profiles(runs, names):
         told = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
         for row in told["models"]:
             name = next(name for name in missing if str(checkpoint(runs, name)) == row["model"])
-            known[name] = row["base"]
+            known[name] = row["profile"]
         path.write_text(json.dumps(known))
     return known
 
@@ -173,7 +174,7 @@ def judge(half, runs):
             run = run_folder(runs, base, "ground-truth", seed)
             accuracy = column(run, "heldout_accuracy")
             gains.append(statistics.mean(accuracy[-3:]) - accuracy[0])
-            tokens.append(sum(column(run, "response_tokens")))
+            tokens.append(sum(column(run, "length")))
         votes = [collapse_step(run_folder(runs, base, "majority-vote", seed)) for seed in vote_seeds]
         rows.append({"base": base, "right_minded": base in right, "avg": known[base]["avg"]["value"],
                      "pass": known[base]["pass"]["value"], "majority_right": known[base]["majority_right"]["value"],

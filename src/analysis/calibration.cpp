@@ -2,7 +2,9 @@
 #include "analysis/calibration.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <functional>
 #include <numeric>
 
 #include "base/error.h"
@@ -27,6 +29,51 @@ void check(const std::vector<double>& scores, const std::vector<bool>& correct) 
       base::user_error("calibration", "score {} is {}, want a finite number", i, scores[i]);
     }
   }
+}
+
+void require_several(std::size_t problems) {
+  if (problems < 2) base::user_error("calibration", "{} problems, want at least 2 for an interval over problems", problems);
+}
+
+/// `value` with the middle 95 % of what `draw(random)` gives in 1,000 draws; draws without a value are left out.
+template <class Draw>
+std::optional<Estimate> with_interval(double value, std::uint64_t seed, Draw draw) {
+  base::Random random{seed, base::hash_text("bootstrap-problems")};
+  std::vector<double> drawn_values;
+  for (int i = 0; i < kDraws; ++i) {
+    if (const std::optional<double> drawn = draw(random)) drawn_values.push_back(*drawn);
+  }
+  if (drawn_values.empty()) return std::nullopt;
+  std::sort(drawn_values.begin(), drawn_values.end());
+  const std::size_t tail = drawn_values.size() / 40;
+  return Estimate{value, drawn_values[tail], drawn_values[drawn_values.size() - 1 - tail]};
+}
+
+/// What a measure within problems adds up.
+using Sums = std::array<double, 3>;
+
+/// A measure of sums over problems: a draw of problems adds up others.
+template <class OfProblem, class OfSums>
+std::optional<Estimate> of_sums(const std::vector<ScoredProblem>& problems, std::uint64_t seed, OfProblem of_problem,
+                                OfSums measure) {
+  require_several(problems.size());
+  std::vector<Sums> each;
+  Sums all{};
+  const auto add = [](Sums& to, const Sums& more) {
+    for (std::size_t i = 0; i < to.size(); ++i) to[i] += more[i];
+  };
+  for (const ScoredProblem& problem : problems) {
+    check(problem.scores, problem.correct);
+    each.push_back(of_problem(problem));
+    add(all, each.back());
+  }
+  const std::optional<double> value = measure(all);
+  if (!value) return std::nullopt;
+  return with_interval(*value, seed, [&](base::Random& random) {
+    Sums drawn{};
+    for (std::size_t i = 0; i < each.size(); ++i) add(drawn, random.pick(each));
+    return measure(drawn);
+  });
 }
 
 }  // namespace
@@ -112,9 +159,7 @@ std::optional<double> expected_calibration_error(const std::vector<ReliabilityBi
 
 std::optional<Estimate> bootstrap_problems(const std::vector<ScoredProblem>& problems, const Measure& measure,
                                            std::uint64_t seed) {
-  if (problems.size() < 2) {
-    base::user_error("calibration", "{} problems, want at least 2 for an interval over problems", problems.size());
-  }
+  require_several(problems.size());
   ScoredProblem all;
   for (const ScoredProblem& problem : problems) {
     check(problem.scores, problem.correct);
@@ -122,20 +167,55 @@ std::optional<Estimate> bootstrap_problems(const std::vector<ScoredProblem>& pro
   }
   const std::optional<double> value = measure(all.scores, all.correct);
   if (!value) return std::nullopt;
-
-  base::Random random{seed, base::hash_text("bootstrap-problems")};
-  std::vector<double> drawn_values;
   ScoredProblem drawn;
-  for (int draw = 0; draw < kDraws; ++draw) {
+  return with_interval(*value, seed, [&](base::Random& random) {
     drawn.scores.clear();
     drawn.correct.clear();
     for (std::size_t i = 0; i < problems.size(); ++i) append(drawn, random.pick(problems));
-    if (const auto drawn_value = measure(drawn.scores, drawn.correct)) drawn_values.push_back(*drawn_value);
-  }
-  if (drawn_values.empty()) return std::nullopt;
-  std::sort(drawn_values.begin(), drawn_values.end());
-  const std::size_t tail = drawn_values.size() / 40;
-  return Estimate{*value, drawn_values[tail], drawn_values[drawn_values.size() - 1 - tail]};
+    return measure(drawn.scores, drawn.correct);
+  });
+}
+
+std::optional<Estimate> auroc_within(const std::vector<ScoredProblem>& problems, std::uint64_t seed) {
+  return of_sums(
+      problems, seed,
+      [](const ScoredProblem& problem) {
+        const auto right = static_cast<double>(std::count(problem.correct.begin(), problem.correct.end(), true));
+        const double pairs = right * (static_cast<double>(problem.correct.size()) - right);
+        return Sums{pairs == 0 ? 0 : *auroc(problem.scores, problem.correct) * pairs, pairs, 0};
+      },
+      [](const Sums& sums) { return sums[1] > 0 ? std::optional(sums[0] / sums[1]) : std::nullopt; });
+}
+
+std::optional<Estimate> point_biserial_within(const std::vector<ScoredProblem>& problems, std::uint64_t seed) {
+  return of_sums(
+      problems, seed,
+      [](const ScoredProblem& problem) {
+        const auto n = static_cast<double>(problem.scores.size());
+        const double mean = std::accumulate(problem.scores.begin(), problem.scores.end(), 0.0) / n;
+        const double share = static_cast<double>(std::count(problem.correct.begin(), problem.correct.end(), true)) / n;
+        Sums sums{};
+        // Equal scores minus their mean are not 0 but rounding.
+        const auto [low, high] = std::minmax_element(problem.scores.begin(), problem.scores.end());
+        const bool varies = !problem.scores.empty() && *low != *high;
+        for (std::size_t i = 0; i < problem.scores.size(); ++i) {
+          const double score = varies ? problem.scores[i] - mean : 0, right = (problem.correct[i] ? 1 : 0) - share;
+          sums[0] += score * right;
+          sums[1] += score * score;
+          sums[2] += right * right;
+        }
+        return sums;
+      },
+      [](const Sums& sums) {
+        return sums[1] > 0 && sums[2] > 0 ? std::optional(sums[0] / std::sqrt(sums[1] * sums[2])) : std::nullopt;
+      });
+}
+
+std::int64_t mixed_problems(const std::vector<ScoredProblem>& problems) {
+  return std::count_if(problems.begin(), problems.end(), [](const ScoredProblem& problem) {
+    return std::adjacent_find(problem.correct.begin(), problem.correct.end(), std::not_equal_to<>()) !=
+           problem.correct.end();
+  });
 }
 
 Alignment judge_alignment(const Estimate& majority_right) {

@@ -53,6 +53,21 @@ using Measure = std::function<std::optional<double>(const std::vector<double>&, 
 std::optional<Estimate> bootstrap_problems(const std::vector<ScoredProblem>& problems, const Measure& measure,
                                            std::uint64_t seed);
 
+// Training compares the rollouts of one problem only: a confidence that tells easy problems from hard ones, and nothing
+// within a problem, moves no policy. So, beside the measures of all samples together, the same within problems. Intervals
+// are those of bootstrap_problems(), and so are the errors.
+
+/// Over all pairs of a right and a wrong sample of the same problem, the share in which the right one has the higher
+/// score, ties counting one half. Absent when no problem has both.
+std::optional<Estimate> auroc_within(const std::vector<ScoredProblem>& problems, std::uint64_t seed);
+
+/// Pearson's correlation of score and 0/1 after each problem's own mean is taken from both. Absent when either does not
+/// vary within any problem.
+std::optional<Estimate> point_biserial_within(const std::vector<ScoredProblem>& problems, std::uint64_t seed);
+
+/// How many problems have both right and wrong samples: those that the measures within problems come from.
+std::int64_t mixed_problems(const std::vector<ScoredProblem>& problems);
+
 enum class Alignment { kWorthSharpening, kMostlyWrong, kCannotTell };
 
 /// What sharpening, which drives each problem to its majority, would come to: kWorthSharpening when the interval of the

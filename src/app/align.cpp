@@ -73,15 +73,19 @@ std::vector<Confidence> all_confidences() {
 struct Measured {
   std::string name;
   bool is_probability = false;
-  std::optional<Estimate> auroc, point_biserial, calibration_error;
+  std::optional<Estimate> auroc, auroc_within, point_biserial, point_biserial_within, calibration_error;
   std::int64_t underflowed = 0;  ///< probabilities too small for a double, which tie at 0
 };
 
 Measured measure(const Confidence& confidence, std::uint64_t seed) {
   using Scores = const std::vector<double>&;
   using Correct = const std::vector<bool>&;
-  Measured result{confidence.name, confidence.is_probability, {}, {}, {}};
+  Measured result;
+  result.name = confidence.name;
+  result.is_probability = confidence.is_probability;
   result.auroc = analysis::bootstrap_problems(confidence.problems, analysis::auroc, seed);
+  result.auroc_within = analysis::auroc_within(confidence.problems, seed);
+  result.point_biserial_within = analysis::point_biserial_within(confidence.problems, seed);
   result.point_biserial = analysis::bootstrap_problems(confidence.problems, analysis::point_biserial, seed);
   if (!confidence.is_probability) return result;
   result.calibration_error = analysis::bootstrap_problems(
@@ -172,6 +176,7 @@ int run(const AlignOptions& options, bool json) {
     print_transient(fmt::format("align: intervals of {}", confidence.name));
     measured.push_back(measure(confidence, seed));
   }
+  const std::int64_t mixed = analysis::mixed_problems(confidences.front().problems);
   analysis::ScoredProblem votes;
   for (const auto& problem : confidences.front().problems) {
     votes.scores.insert(votes.scores.end(), problem.scores.begin(), problem.scores.end());
@@ -186,7 +191,9 @@ int run(const AlignOptions& options, bool json) {
     Json rows = Json::object(), curve = Json::array();
     for (const Measured& row : measured) {
       rows[row.name] = {{"auroc", estimate_json(row.auroc)},
+                        {"auroc_within", estimate_json(row.auroc_within)},
                         {"point_biserial", estimate_json(row.point_biserial)},
+                        {"point_biserial_within", estimate_json(row.point_biserial_within)},
                         {"ece", estimate_json(row.calibration_error)},
                         {"is_probability", row.is_probability},
                         {"underflowed", row.underflowed}};
@@ -202,6 +209,7 @@ int run(const AlignOptions& options, bool json) {
                          {"samples", options.samples},
                          {"accuracy", estimate_json(accuracy)},
                          {"majority_right", estimate_json(majority)},
+                         {"mixed_problems", mixed},
                          {"confidence", rows},
                          {"vote_reliability", curve},
                          {"verdict", analysis::to_string(verdict)},
@@ -218,6 +226,12 @@ int run(const AlignOptions& options, bool json) {
     std::printf("  %-22s %s  %s  %s\n", row.name.c_str(), estimate_text(row.auroc).c_str(),
                 estimate_text(row.point_biserial).c_str(),
                 row.is_probability ? estimate_text(row.calibration_error).c_str() : "no probability");
+  }
+  std::printf("\n  within a problem: %lld of %zu have both right and wrong rollouts\n", static_cast<long long>(mixed),
+              problems.size());
+  for (const Measured& row : measured) {
+    std::printf("  %-22s %s  %s\n", row.name.c_str(), estimate_text(row.auroc_within).c_str(),
+                estimate_text(row.point_biserial_within).c_str());
   }
   std::printf("\n  vote            rollouts  mean vote  right\n");
   for (std::size_t b = 0; b < bins.size(); ++b) {

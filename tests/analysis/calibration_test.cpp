@@ -4,9 +4,11 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <filesystem>
 #include <limits>
 
 #include "base/error.h"
+#include "base/json.h"
 #include "base/random.h"
 
 namespace whet::analysis {
@@ -155,6 +157,67 @@ TEST(BootstrapProblems, IsAbsentWithTheMeasureAndNeedsTwoProblems) {
   EXPECT_FALSE(bootstrap_problems({{{0.1}, {true}}, {{0.2}, {true}}}, auroc, 0));
   EXPECT_THROW(bootstrap_problems({{{0.1, 0.2}, {true, false}}}, auroc, 0), base::UserError);
   EXPECT_THROW(bootstrap_problems({{{0.1}, {}}, {{0.2}, {true}}}, auroc, 0), base::UserError);
+}
+
+const base::Json& golden() {
+  static const base::Json cases = base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/within.json");
+  return cases;
+}
+
+std::vector<ScoredProblem> problems_of(const base::Json& made) {
+  std::vector<ScoredProblem> problems;
+  for (const base::Json& problem : made.at("problems")) {
+    problems.push_back({problem.at("scores").get<std::vector<double>>(), problem.at("correct").get<std::vector<bool>>()});
+  }
+  return problems;
+}
+
+TEST(WithinProblems, AreWhatAllPairsAndTheDeviationsFromEachMeanGive) {
+  for (const base::Json& made : golden()) {
+    const auto problems = problems_of(made);
+    EXPECT_NEAR(auroc_within(problems, 0)->value, made.at("auroc").get<double>(), 1e-12);
+    EXPECT_NEAR(point_biserial_within(problems, 0)->value, made.at("point_biserial").get<double>(), 1e-12);
+    EXPECT_EQ(mixed_problems(problems), made.at("mixed").get<std::int64_t>());
+  }
+}
+
+TEST(WithinProblems, DoNotSeeWhatAllSamplesOfAProblemShare) {
+  // Right rollouts are the less certain ones of every problem, but easy problems are the more certain ones: together the
+  // confidence looks good, and training on it goes the wrong way.
+  std::vector<ScoredProblem> problems;
+  for (int p = 0; p < 10; ++p) {
+    const bool easy = p < 5;
+    const double level = easy ? 10 : 0;
+    problems.push_back({{level, level + 1, level + 1, level}, {true, easy, false, easy}});
+  }
+  EXPECT_GT(bootstrap_problems(problems, auroc, 0)->value, 0.7);
+  EXPECT_LT(auroc_within(problems, 0)->value, 0.5);
+  EXPECT_LT(point_biserial_within(problems, 0)->high, 0);
+}
+
+TEST(WithinProblems, AreAbsentWhereNoProblemHasBothOrScoresDoNotVary) {
+  const std::vector<ScoredProblem> sure = {{{1, 2}, {true, true}}, {{3, 4}, {false, false}}};
+  EXPECT_FALSE(auroc_within(sure, 0));
+  EXPECT_FALSE(point_biserial_within(sure, 0));
+  EXPECT_EQ(mixed_problems(sure), 0);
+  // Three times 0.1 has a mean that is not 0.1.
+  const std::vector<ScoredProblem> flat = {{{0.1, 0.1, 0.1}, {true, false, true}}, {{0.3, 0.3, 0.3}, {true, false, false}}};
+  EXPECT_EQ(auroc_within(flat, 0)->value, 0.5);
+  EXPECT_FALSE(point_biserial_within(flat, 0));
+  EXPECT_THROW(auroc_within({{{1, 2}, {true, false}}}, 0), base::UserError);
+  EXPECT_THROW(point_biserial_within({{{1}, {}}, {{2}, {true}}}, 0), base::UserError);
+}
+
+TEST(WithinProblems, IntervalsComeFromDrawsOfProblems) {
+  // Half of the problems are in the right order throughout, half in the wrong one: a draw's value is its share of the
+  // former, so the interval is that of ten coin tosses.
+  std::vector<ScoredProblem> problems;
+  for (int p = 0; p < 10; ++p) problems.push_back({{0, 1, 0, 1}, p < 5 ? std::vector<bool>{false, true, false, true}
+                                                                     : std::vector<bool>{true, false, true, false}});
+  const auto estimate = auroc_within(problems, 4);
+  EXPECT_EQ(estimate->value, 0.5);
+  EXPECT_NEAR(estimate->low, 0.2, 0.1001);
+  EXPECT_NEAR(estimate->high, 0.8, 0.1001);
 }
 
 TEST(JudgeAlignment, NeedsTheWholeIntervalOnOneSideOfAHalf) {
