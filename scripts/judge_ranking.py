@@ -220,7 +220,10 @@ def main():
         make(options.half, options.runs, options.jobs)
         return
     told = judge(options.half, options.runs)
-    print(json.dumps(told)) if options.json else print_judgement(told)
+    if options.json:
+        print(json.dumps(told))
+    else:
+        print_judgement(told)
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
 #include <cmath>
 #include <map>
 #include <memory>
+#include <numeric>
 #include <unordered_map>
 
 #include "analysis/signals.h"
 #include "base/error.h"
+#include "rewards/vote.h"
 #include "tasks/task.h"
 #include "text/clusters.h"
 
@@ -98,25 +100,28 @@ class StepRows {
   analysis::GroupView view_of(const Group& group) const {
     const auto same = [&](std::string_view a, std::string_view b) { return task_.equivalent(group.problem, a, b); };
     const std::vector<int> classes = text::clusters(group.answers, same);
-    std::map<int, int> sizes;
+    // A tie goes to the likelier answer, where the dump says how likely every rollout was.
+    const bool has_logprobs = std::none_of(group.logprob.begin(), group.logprob.end(), [](const std::vector<float>& values) {
+      return values.empty() || !std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+    });
+    rewards::Ballot ballot;
     analysis::GroupView view;
     for (std::size_t i = 0; i < classes.size(); ++i) {
+      const std::vector<float>& logprob = group.logprob[i];
       analysis::RolloutView rollout;
       rollout.answer_class = classes[i];
       if (group.answers[i]) rollout.answer = *group.answers[i];
       rollout.tokens = group.words[i];
       rollout.entropy = group.entropy[i];
       // Counted in words here; a list of another length would stand for the length.
-      if (group.logprob[i].size() <= group.words[i].size()) rollout.logprob = group.logprob[i];
+      if (logprob.size() <= group.words[i].size()) rollout.logprob = logprob;
       rollout.truncated = group.truncated[i];
       view.rollouts.push_back(rollout);
-      if (classes[i] >= 0) ++sizes[classes[i]];
+      ballot.votes.push_back({.answer_class = classes[i],
+                              .answer = group.answers[i].value_or(""),
+                              .logprob = has_logprobs ? std::accumulate(logprob.begin(), logprob.end(), 0.0) : 0.0});
     }
-    int most = 0;
-    for (const auto& [cls, size] : sizes) {
-      if (size > most) view.majority_class = cls;
-      most = std::max(most, size);
-    }
+    view.majority_class = rewards::winning_class(ballot);
     return view;
   }
 

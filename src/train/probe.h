@@ -27,8 +27,9 @@ class Probe {
 
   /// What is known of the base: its verdict, and how many problems it took.
   const analysis::SequentialProbe& of_base() const { return of_base_; }
-  /// RunError when the base's majority is mostly wrong, unless it is only to be warned of.
-  void require_not_misaligned() const;
+  /// RunError when the base's majority is mostly wrong, or not shown to be mostly right where that is asked for; never
+  /// when it is only to be warned of.
+  void require_trainable() const;
   std::string describe_base() const;
 
   struct Result {

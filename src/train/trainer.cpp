@@ -64,7 +64,7 @@ Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
     verifier.verifier_template = std::filesystem::absolute(verifier.verifier_template).lexically_normal().string();
   }
   open({});
-  if (probe_) probe_->require_not_misaligned();
+  if (probe_) probe_->require_trainable();
   options_.learning_rate = rate_;
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),

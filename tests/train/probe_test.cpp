@@ -46,13 +46,25 @@ class ProbeTest : public testing::Test {
 TEST_F(ProbeTest, TellsABaseThatIsMostlyWrongFromOneThatIsMostlyRight) {
   const Probe right = make(sorts_below('9')), wrong = make(sorts_below('1'));
   EXPECT_EQ(right.of_base().verdict(), analysis::ProbeVerdict::kAligned);
-  EXPECT_NO_THROW(right.require_not_misaligned());
+  EXPECT_NO_THROW(right.require_trainable());
   EXPECT_EQ(wrong.of_base().verdict(), analysis::ProbeVerdict::kMisaligned);
-  EXPECT_THROW(wrong.require_not_misaligned(), base::RunError);
+  EXPECT_THROW(wrong.require_trainable(), base::RunError);
   options.probe.only_warn = true;
   const Probe warned = make(sorts_below('1'));
   EXPECT_EQ(warned.of_base().verdict(), analysis::ProbeVerdict::kMisaligned);
-  EXPECT_NO_THROW(warned.require_not_misaligned());
+  EXPECT_NO_THROW(warned.require_trainable());
+}
+
+TEST_F(ProbeTest, LetsABaseThatItCannotTellThroughUnlessItMustBeShownToBeAligned) {
+  const Probe lenient = make(sorts_below('5'));
+  ASSERT_EQ(lenient.of_base().verdict(), analysis::ProbeVerdict::kCannotTell);
+  EXPECT_NO_THROW(lenient.require_trainable());
+  options.probe.need_aligned = true;
+  EXPECT_THROW(make(sorts_below('5')).require_trainable(), base::RunError);
+  EXPECT_THROW(make(sorts_below('1')).require_trainable(), base::RunError);
+  EXPECT_NO_THROW(make(sorts_below('9')).require_trainable());
+  options.probe.only_warn = true;
+  EXPECT_THROW(make(sorts_below('9')), base::UserError);
 }
 
 TEST_F(ProbeTest, SeesAMajorityFallAndNotOneThatStaysOrRises) {
