@@ -8,7 +8,7 @@ Declared before it was run: a base is misaligned when the majority of 16 rollout
 problems of `sort`. These are cut into 8 disjoint sets of 64 problems; each set, and its first 32, is one probe, under the sequential
 test of src/analysis/probe.h at 95 % (here with the bounds of tests/golden/make_probe_golden.py, which shares no code with it).
 A misaligned base is caught when the word is "misaligned" (the command ends) and not let through when it is "misaligned" or "cannot
-tell" (with --probe-need-aligned the command ends there too). Intervals are Wilson's over probes; the probes of one base are not
+tell" (the command ends there too, unless --probe-only-warn). Intervals are Wilson's over probes; the probes of one base are not
 independent of each other, so the share of bases is given as well.
 """
 import argparse

@@ -24,9 +24,6 @@ void check_count(std::string_view place, std::size_t count) {
 
 std::vector<tasks::Problem> probe_problems(const TrainOptions& options, const tasks::Task& task, std::int64_t used) {
   const ProbeOptions& probe = options.probe;
-  if (probe.only_warn && probe.need_aligned) {
-    base::user_error("probe-need-aligned", "beside --probe-only-warn, want one of them");
-  }
   std::vector<tasks::Problem> problems;
   if (!probe.files.empty()) {
     if (probe.problems > 0) base::user_error("probe-problems", "{} beside --probe, want one of them", probe.problems);
@@ -72,15 +69,13 @@ std::string Probe::describe_base() const {
 }
 
 void Probe::require_trainable() const {
-  if (options_.only_warn) return;
+  if (of_base_.verdict() == analysis::ProbeVerdict::kAligned || options_.only_warn) return;
   if (of_base_.verdict() == analysis::ProbeVerdict::kMisaligned) {
-    base::run_error("probe", "the base is {}; a reward without labels would sharpen wrong answers: want another base, a "
-                    "reward that checks, or --probe-only-warn to train all the same", of_base_.describe());
+    base::run_error("probe", "the base is {}; a reward without labels would sharpen wrong answers: want another base, a reward "
+                    "that checks, or --probe-only-warn to train all the same", of_base_.describe());
   }
-  if (options_.need_aligned && of_base_.verdict() != analysis::ProbeVerdict::kAligned) {
-    base::run_error("probe", "of the base we {}, and --probe-need-aligned wants it shown to be right on most: want more "
-                    "problems (at most {}), another base or a reward that checks", of_base_.describe(), kMostProbeProblems);
-  }
+  base::run_error("probe", "of the base we {}; it may be wrong on most: want more problems (at most {}), another base, a reward "
+                  "that checks, or --probe-only-warn to train all the same", of_base_.describe(), kMostProbeProblems);
 }
 
 Probe::Result Probe::measure(std::int64_t step) {

@@ -27,8 +27,9 @@ class Probe {
 
   /// What is known of the base: its verdict, and how many problems it took.
   const analysis::SequentialProbe& of_base() const { return of_base_; }
-  /// RunError when the base's majority is mostly wrong, or not shown to be mostly right where that is asked for; never
-  /// when it is only to be warned of.
+  /// RunError unless the base's majority is shown to be mostly right, or the word is only a warning. A base of which one
+  /// cannot tell is no exception: most bases that are wrong on a little more than half are among those, so letting them
+  /// through would let through what the probe is for.
   void require_trainable() const;
   std::string describe_base() const;
 

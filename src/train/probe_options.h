@@ -18,7 +18,6 @@ struct ProbeOptions {
   std::int64_t samples = 16;
   double confidence = 0.95;
   bool only_warn = false;
-  bool need_aligned = false;
   bool is_asked() const { return !files.empty() || problems > 0; }
 };
 
@@ -34,10 +33,7 @@ void visit_fields(ProbeOptions& o, Visitor&& visit) {
         within(0, static_cast<double>(kMostProbeProblems)));
   visit(o.samples, "probe-samples", "rollouts that vote on each of them", count_from(1));
   visit(o.confidence, "probe-confidence", "of the verdict: at most 1 - this is the chance of a false one", within(0.6, 0.9999));
-  visit(o.only_warn, "probe-only-warn", "train although the majority is mostly wrong, or has become worse", anything());
-  visit(o.need_aligned, "probe-need-aligned",
-        "train only a base that the probe shows to be aligned, not one of which it cannot tell: at most 1 - confidence of "
-        "the bases that are wrong on half or more get through", anything());
+  visit(o.only_warn, "probe-only-warn", "train although the majority is not shown to be mostly right, or has become worse", anything());
 }
 
 }  // namespace whet::train

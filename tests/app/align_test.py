@@ -15,11 +15,12 @@ class Align(WhetTest):
         told = self.aligned(model="sort-weak", task="sort", count=24, samples=4)
         self.assertEqual(set(told["confidence"]), CONFIDENCES)
         for name, row in told["confidence"].items():
-            for measure, least in (("auroc", 0), ("point_biserial", -1)):
+            for measure, least in (("auroc", 0), ("auroc_within", 0), ("point_biserial", -1), ("point_biserial_within", -1)):
                 estimate = row[measure]
                 self.assertTrue(least <= estimate["low"] <= estimate["high"] <= 1, (name, measure, estimate))
             self.assertEqual(row["ece"] is not None, name in ("vote", "probability"), name)
         self.assertEqual(sum(row["rollouts"] for row in told["vote_reliability"]), 24 * 4)
+        self.assertTrue(0 < told["mixed_problems"] <= 24)
 
     def test_the_calibration_error_of_the_vote_follows_from_its_curve(self):
         told = self.aligned(model="sort-strong", task="sort", count=24, samples=4)
@@ -41,6 +42,8 @@ class Align(WhetTest):
             count=8, samples=2, max_new_tokens=20)
         self.assertEqual(told["majority_right"]["value"], 0)
         self.assertEqual({row["auroc"] for row in told["confidence"].values()}, {None})
+        self.assertEqual({row["auroc_within"] for row in told["confidence"].values()}, {None})
+        self.assertEqual(told["mixed_problems"], 0)
 
     def test_the_same_seed_gives_the_same_bytes(self):
         arguments = ["align", *flags(model="sort-weak", task="sort", count=6, samples=2, threads=1), "--json"]
