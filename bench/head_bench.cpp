@@ -11,7 +11,7 @@
 
 #include "base/error.h"
 #include "base/json.h"
-#include "bench/machine.h"
+#include "engine/machine.h"
 #include "engine/torch/functions.h"
 
 namespace whet::bench {
@@ -78,7 +78,7 @@ base::Json measure(const Options& options) {
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return {{"measured", options.child}, {"rows", options.rows}, {"vocabulary", options.vocabulary}, {"hidden", options.hidden},
-          {"extra_bytes", peak_memory() - before}, {"seconds", seconds}, {"check", check}};
+          {"extra_bytes", engine::peak_memory() - before}, {"seconds", seconds}, {"check", check}};
 }
 
 base::Json run_child(const Options& options, const std::string& child, std::int64_t rows) {

@@ -21,9 +21,10 @@ base::Registry<Command>& commands() {
   return registry;
 }
 
-void check_only_resume(const CLI::App& app) {
+void check_only_resume(const CLI::App& app, std::string_view allowed) {
   for (const CLI::Option* option : app.get_options()) {
-    if (option->count() == 0 || option->get_name() == "--resume" || option->get_name() == "--json") continue;
+    const std::string name = option->get_name();
+    if (option->count() == 0 || name == "--resume" || name == "--json" || name == allowed) continue;
     base::user_error(app.get_name(), "{} beside --resume, want --resume alone: a run goes on with the options in its {}",
                      option->get_name(), store::kConfigFile);
   }

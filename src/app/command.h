@@ -5,6 +5,7 @@
 
 #include <functional>
 #include <string>
+#include <string_view>
 #include <type_traits>
 
 #include "base/fields.h"
@@ -57,8 +58,9 @@ void add_fields(CLI::App& app, Options& options) {
 }
 
 /// UserError when another option is given beside --resume: a run goes on with the options it began with, and to ignore
-/// what was asked for would be worse than to refuse it. --json is about what is printed, and may be.
-void check_only_resume(const CLI::App& app);
+/// what was asked for would be worse than to refuse it. --json is about what is printed, and may be; `allowed`: one more that
+/// is not about the run itself.
+void check_only_resume(const CLI::App& app, std::string_view allowed = {});
 
 /// Adds --config FILE: the file's fields come first, whatever stands on the command line overrides them.
 template <class Options>

@@ -14,6 +14,7 @@ struct Arguments {
   std::string out;
   std::string resume;
   std::string config;
+  std::string trace;
 };
 
 void describe_end(const train::TrainSummary& summary, const std::filesystem::path& folder) {
@@ -40,9 +41,9 @@ int run(const CLI::App& app, const Arguments& arguments) {
   if (arguments.out.empty() == arguments.resume.empty()) {
     base::user_error("train", "want either --out FOLDER (a new run) or --resume FOLDER");
   }
-  if (!arguments.resume.empty()) check_only_resume(app);
-  train::Trainer trainer = arguments.resume.empty() ? train::Trainer(arguments.options, arguments.out, command_line())
-                                                    : train::Trainer(arguments.resume);
+  if (!arguments.resume.empty()) check_only_resume(app, "--trace");
+  train::Trainer trainer = arguments.resume.empty() ? train::Trainer(arguments.options, arguments.out, command_line(), arguments.trace)
+                                                    : train::Trainer(arguments.resume, arguments.trace);
   const auto& options = trainer.options();
   print_line(fmt::format("train {} on {} for {}: {} parameters, learning rate {}, steps {} to {}, in {}", options.model,
                          options.source.task, options.reward, trainer.parameters(), options.learning_rate,
@@ -72,12 +73,15 @@ const base::Registrar kRegistered(
             "  whet train --model DIR --problems problems.jsonl --reward majority-vote --guard --probe labelled.jsonl --out runs/sure\n"
             "  whet train --config runs/vote/config.toml --seed 1 --out runs/vote-1\n"
             "  whet train --resume runs/vote\n"
+            "  whet train --model sort-strong --reward majority-vote --steps 20 --out runs/traced --trace trace.json\n"
             "A run repeats byte for byte with the same seed, machine, library and number of threads.",
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
               add_fields(app, arguments->options);
               app.add_option("--out", arguments->out, "folder of the new run");
               app.add_option("--resume", arguments->resume, "go on with the run in this folder");
+              app.add_option("--trace", arguments->trace,
+                             "write where the time goes to this file, for Perfetto or chrome://tracing");
               add_config(app, arguments->options, arguments->config);
               return [arguments, &app] { return run(app, *arguments); };
             }});

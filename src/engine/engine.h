@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "base/profile.h"
 #include "engine/lora.h"
 #include "engine/model_config.h"
 
@@ -82,11 +83,6 @@ struct AdamOptions {
   double clip = 1.0;            ///< largest global gradient norm; 0: off
 };
 
-/// Seconds spent since the model was opened.
-struct PhaseSeconds {
-  double prefill = 0, decode = 0, sampling = 0, forward = 0, backward = 0, optimizer = 0;
-};
-
 class Model {
  public:
   virtual ~Model() = default;
@@ -133,8 +129,6 @@ class Model {
 
   /// An independent copy with the same weights and no optimizer state. (Frozen weights are shared: nothing changes them.)
   virtual std::unique_ptr<Model> clone() const = 0;
-
-  virtual PhaseSeconds phase_seconds() const = 0;
 };
 
 /// How a model is kept and trained.
@@ -144,6 +138,7 @@ struct EngineOptions {
   bool checkpoint_activations = false;  ///< compute each layer again on the way back, and keep only what enters it
   LoraOptions lora = {};                ///< rank above 0: freeze the weights and train adapters over them
   std::int64_t shard_bytes = 5'000'000'000;  ///< larger weights are saved as several files of at most this size
+  base::Profile* profile = nullptr;     ///< is told of every phase's time and work; outlives the model and its clones
 };
 
 /// Opens a Hugging Face model folder, or an adapter's: the model that it names, with the adapter over it. UserError naming

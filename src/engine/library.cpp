@@ -6,6 +6,7 @@
 #include <cstring>
 
 #include "base/error.h"
+#include "engine/machine.h"
 
 namespace whet::engine {
 namespace {
@@ -44,5 +45,9 @@ std::unique_ptr<Model> new_model(const ModelConfig& config, std::uint64_t seed, 
 }
 
 std::string engine_versions() { return library().versions(); }
+
+double gemm_seconds(const Gemm& gemm) { return library().gemm_seconds(gemm); }
+
+double memory_bandwidth() { return library().memory_bandwidth(); }
 
 }  // namespace whet::engine

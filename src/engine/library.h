@@ -5,6 +5,7 @@
 #include <string>
 
 #include "engine/engine.h"
+#include "engine/work.h"
 
 namespace whet::engine {
 
@@ -13,6 +14,8 @@ struct LibraryTable {
   std::unique_ptr<Model> (*open)(const std::filesystem::path& folder, const EngineOptions& options);
   std::unique_ptr<Model> (*create)(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options);
   std::string (*versions)();
+  double (*gemm_seconds)(const Gemm& gemm);
+  double (*memory_bandwidth)();
 };
 
 /// The name of the exported function, `extern "C" const LibraryTable* whet_engine_table()`.

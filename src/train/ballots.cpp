@@ -55,7 +55,7 @@ class TeacherVotes final : public Gatherer {
     if (context.checkpoint.empty()) {
       teacher_ = context.policy.model->clone();
     } else {
-      teacher_ = open_text_model(context.checkpoint / kFolder, static_cast<int>(context.options.threads)).model;
+      teacher_ = open_text_model(context.checkpoint / kFolder, context.models).model;
     }
   }
 
@@ -92,7 +92,7 @@ class PolicyVotes final : public Gatherer {
   explicit PolicyVotes(const EvidenceContext& context)
       : context_(context), sampling_(sampling_options(context.options.sampling, context.task)) {
     for (const std::string& name : context.options.evidence.voters) {
-      voters_.push_back(open_text_model(resolve_model(name), static_cast<int>(context.options.threads)));
+      voters_.push_back(open_text_model(resolve_model(name), context.models));
       require_usable(context.task, voters_.back(), context.options);
     }
   }

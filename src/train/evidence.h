@@ -63,6 +63,7 @@ struct EvidenceContext {
   const TrainOptions& options;
   std::filesystem::path checkpoint;  ///< that the run goes on from; empty for a new run
   engine::Model* base = nullptr;     ///< the frozen model that the run began with, where there is one
+  engine::EngineOptions models = {}; ///< of other models that are opened
 };
 
 /// Everything that the rewards of a run need.

@@ -56,8 +56,7 @@ Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, cons
   base::Random probe(0);
   (void)task_->document(options_.mixture, probe);
   const auto tokens = static_cast<std::int64_t>(sorted_alphabet(*task_).size()) + 1;  // and the end token
-  model_ = engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed),
-                             {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = tokens});
+  model_ = engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed), engine_options(tokens));
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
                                               .engine = engine::engine_versions(),
@@ -72,19 +71,22 @@ Pretrainer::Pretrainer(const fs::path& folder) {
   task_ = tasks::tasks().find(options_.task).make({});
   writer_.emplace(std::move(resumed.writer));
   make_tokenizer();  // the same again: a kill may have come before it was whole
-  const engine::EngineOptions engine_options{.threads = static_cast<int>(options_.threads),
-                                             .vocabulary_in_use = tokenizer_->vocab_size()};
+  const engine::EngineOptions engine = engine_options(tokenizer_->vocab_size());
   if (resumed.step < 0) {
     model_ = engine::new_model(config_of(options_, tokenizer_->vocab_size()), static_cast<std::uint64_t>(options_.seed),
-                               engine_options);
+                               engine);
     return;
   }
-  model_ = engine::open_model(resumed.checkpoint, engine_options);
+  model_ = engine::open_model(resumed.checkpoint, engine);
   model_->load_optimizer(resumed.checkpoint / "optimizer.safetensors");
   done_ = last_checkpoint_ = resumed.step;
   tokens_ = resumed.trainer.at("tokens").get<std::int64_t>();
   loss_sum_ = resumed.trainer.at("loss_sum").get<double>();
   losses_ = resumed.trainer.at("losses").get<std::int64_t>();
+}
+
+engine::EngineOptions Pretrainer::engine_options(std::int64_t vocabulary) {
+  return {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = vocabulary, .profile = &profile_};
 }
 
 void Pretrainer::make_tokenizer() {
@@ -104,6 +106,7 @@ double Pretrainer::learning_rate_at(std::int64_t number) const {
 }
 
 double Pretrainer::update(std::int64_t number) {
+  const base::Span span(&profile_, base::Phase::kOther, "step");
   std::vector<engine::SharedPromptBatch> batch;
   std::int64_t total = 0;
   const engine::TokenId end = model_->config().eos_token_ids.front();
@@ -133,6 +136,7 @@ double Pretrainer::update(std::int64_t number) {
 }
 
 double Pretrainer::accuracy(std::int64_t number) {
+  const base::Span span(&profile_, base::Phase::kEvaluation);
   std::vector<analysis::ProblemOutcome> outcomes;
   const auto groups = sample_groups(*model_, *tokenizer_, *task_, held_out_problems(*task_, options_.eval_problems),
                                     static_cast<int>(options_.eval_samples), sampling_options({}, *task_),
@@ -144,6 +148,7 @@ double Pretrainer::accuracy(std::int64_t number) {
 
 void Pretrainer::checkpoint(std::int64_t number) {
   if (number == last_checkpoint_) return;
+  const base::Span span(&profile_, base::Phase::kIo, "checkpoint");
   const fs::path folder = writer_->begin_checkpoint(number);
   model_->save(folder);
   model_->save_optimizer(folder / "optimizer.safetensors");
@@ -152,6 +157,17 @@ void Pretrainer::checkpoint(std::int64_t number) {
   writer_->commit_checkpoint(number, {{"step", number}, {"tokens", tokens_}, {"loss_sum", loss_sum_}, {"losses", losses_}});
   last_checkpoint_ = number;
   writer_->prune_checkpoints(static_cast<int>(options_.keep_checkpoints));
+}
+
+void Pretrainer::append(const Json& metrics, const PretrainReport& report) {
+  {
+    const base::Span span(&profile_, base::Phase::kIo, "metrics");
+    writer_->append_metrics(metrics);
+  }
+  writer_->append_timings({{"step", report.step},
+                           {"seconds", report.seconds},
+                           {"tokens_per_second", report.tokens_per_second},
+                           {"phases", base::costs_json(profile_.take())}});
 }
 
 PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>& observer) {
@@ -175,8 +191,7 @@ PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>
         report.accuracy = accuracy(number);
         metrics["heldout_accuracy"] = *report.accuracy;
       }
-      writer_->append_metrics(metrics);
-      writer_->append_timings({{"step", number}, {"seconds", report.seconds}, {"tokens_per_second", report.tokens_per_second}});
+      append(metrics, report);
       observer(report);
       since_line.lap();
       lap_tokens = tokens_;

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "base/profile.h"
 #include "store/run_writer.h"
 #include "tasks/task.h"
 #include "train/pretrain_options.h"
@@ -49,13 +50,16 @@ class Pretrainer {
   PretrainSummary run(const std::function<void(const PretrainReport&)>& observer);
 
  private:
+  engine::EngineOptions engine_options(std::int64_t vocabulary);
   void make_tokenizer();
   double update(std::int64_t number);
   double learning_rate_at(std::int64_t number) const;
+  void append(const base::Json& metrics, const PretrainReport& report);
   void checkpoint(std::int64_t number);
   double accuracy(std::int64_t number);
 
   PretrainOptions options_;
+  base::Profile profile_;   ///< before the model, which tells it of its work
   std::unique_ptr<tasks::Task> task_;
   std::optional<tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<engine::Model> model_;

@@ -110,12 +110,12 @@ class Proposer final : public Gatherer {
   }
 
   static TextModel open_start(const EvidenceContext& context) {
-    return open_text_model(start_folder(context), static_cast<int>(context.options.threads));
+    return open_text_model(start_folder(context), context.models);
   }
 
   static TextModel open(const EvidenceContext& context) {
     if (context.checkpoint.empty()) return open_start(context);
-    return open_text_model(context.checkpoint / kFolder, static_cast<int>(context.options.threads));
+    return open_text_model(context.checkpoint / kFolder, context.models);
   }
 
   /// The solver can be asked: the problem and its answer have room, and its tokenizer can spell it.

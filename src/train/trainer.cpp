@@ -47,9 +47,10 @@ std::vector<std::filesystem::path> data_files(const TrainOptions& options, const
 }  // namespace
 
 Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
-                 const std::vector<std::string>& command_line)
+                 const std::vector<std::string>& command_line, const std::filesystem::path& trace)
     : options_(options) {
   base::require_new_folder(out);
+  if (!trace.empty()) profile_.start_trace(trace, "whet train");
   const std::filesystem::path weights = resolve_model(options_.model);
   // A resumed run must find the same base wherever it is started from.
   options_.model = std::filesystem::absolute(weights).lexically_normal().string();
@@ -70,10 +71,12 @@ Trainer::Trainer(const TrainOptions& options, const std::filesystem::path& out,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
                                               .engine = engine::engine_versions(),
                                               .data = data_files(options_, weights)});
+  profile_.flush_trace();  // a file that cannot be written is found before there is a run
   writer_.emplace(store::RunWriter::create(out, base::fields_to_json(options_), manifest));
 }
 
-Trainer::Trainer(const std::filesystem::path& folder) {
+Trainer::Trainer(const std::filesystem::path& folder, const std::filesystem::path& trace) {
+  if (!trace.empty()) profile_.start_trace(trace, "whet train");
   store::Resumed resumed = store::RunWriter::resume(folder);
   base::fields_from_json(options_, resumed.config, (folder / store::kConfigFile).string());
   writer_.emplace(std::move(resumed.writer));
@@ -85,6 +88,7 @@ Trainer::Trainer(const std::filesystem::path& folder) {
     tokens_ = resumed.trainer.at("tokens").get<std::int64_t>();
   }
   replay(resumed.metrics);
+  profile_.flush_trace();
 }
 
 Trainer::~Trainer() = default;
@@ -93,14 +97,17 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
   task_ = make_training_task(options_, options_.model);
-  const engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
+  const engine::EngineOptions others{.threads = static_cast<int>(options_.threads), .profile = &profile_};
+  engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
+  engine.profile = &profile_;
+  const base::Span span(&profile_, base::Phase::kOther, "opening");
   const std::filesystem::path base = options_.model;
   // Adapters begin as no correction: a copy of the policy is then the base, and shares its frozen weights.
   const bool has_adapters = engine.lora.rank > 0;
   policy_.emplace(open_text_model(checkpoint.empty() || has_adapters ? base : checkpoint, engine));
-  base_ = checkpoint.empty() || has_adapters ? policy_->model->clone() : open_text_model(base, static_cast<int>(options_.threads)).model;
+  base_ = checkpoint.empty() || has_adapters ? policy_->model->clone() : open_text_model(base, others).model;
   if (has_adapters && !checkpoint.empty()) policy_->model->load_adapters(checkpoint);
-  evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get()}, scoring_->terms());
+  evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get(), others}, scoring_->terms());
   // Last: that a reward cannot be had at all matters more than a problem that does not fit.
   require_usable(*task_, *policy_, options_);
   rate_ = learning_rate_for(options_.learning_rate, parameters());
@@ -151,6 +158,7 @@ void Trainer::replay(const std::vector<Json>& metrics) {
 }
 
 void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
+  const base::Span span(&profile_, base::Phase::kEvaluation);
   const HeldOut::Result result = held_out_->measure(number);
   metrics.update(result.metrics);
   writer_->append_held_out(result.problems);
@@ -179,6 +187,7 @@ void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
 
 Json Trainer::step(std::int64_t number, Json& timings) {
   const auto seed = static_cast<std::uint64_t>(options_.seed);
+  const base::Span span(&profile_, base::Phase::kOther, fmt::format("step {}", number));
   base::Stopwatch watch;
   const auto lap = [&](const char* phase) { timings[phase] = watch.lap(); };
 
@@ -192,7 +201,10 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   lap("rollout_seconds");
 
   // Gather what the reward asks for besides.
-  evidence_->gather(gathering);
+  {
+    const base::Span gathers(&profile_, base::Phase::kReward, "evidence");
+    evidence_->gather(gathering);
+  }
   const std::vector<Group>& groups = gathering.groups;
   const std::int64_t response_tokens = token_count(groups);
   tokens_ += response_tokens + gathering.tokens;
@@ -202,6 +214,7 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   }
 
   // Score and compare.
+  std::optional<base::Span> scoring(std::in_place, &profile_, base::Phase::kReward);
   ScoredBatch scored = scoring_->score(groups, *task_, seed, number);
   Json metrics = {{"step", number}};
   analysis::StepSignals& signals = scored.signals;
@@ -211,6 +224,7 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   metrics.update(gathering.metrics);
   metrics.update(scored.metrics);
   if (signals.reward_accuracy) marks_.update(number, *signals.reward_accuracy);
+  scoring.reset();
   lap("reward_seconds");
 
   // How far the policy has gone, before this update.
@@ -242,6 +256,7 @@ Json Trainer::step(std::int64_t number, Json& timings) {
 
 void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& groups,
                             const std::vector<std::vector<double>>& rewards) {
+  const base::Span span(&profile_, base::Phase::kIo, "rollout dump");
   const auto mean = [](std::span<const float> values) {
     double sum = 0;
     for (const float value : values) sum += value;
@@ -275,6 +290,7 @@ void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& group
 
 void Trainer::checkpoint(std::int64_t number) {
   if (number == last_checkpoint_) return;
+  const base::Span span(&profile_, base::Phase::kIo, "checkpoint");
   const std::filesystem::path folder = writer_->begin_checkpoint(number);
   policy_->model->save(folder);
   policy_->model->save_optimizer(folder / "optimizer.safetensors");
@@ -286,6 +302,11 @@ void Trainer::checkpoint(std::int64_t number) {
   std::vector<std::int64_t> protect;
   if (watched_ && watch_.state().peak_step) protect.push_back(*watch_.state().peak_step);
   writer_->prune_checkpoints(static_cast<int>(options_.keep_checkpoints), protect);
+}
+
+void Trainer::append_metrics(const Json& metrics) {
+  const base::Span span(&profile_, base::Phase::kIo, "metrics");
+  writer_->append_metrics(metrics);
 }
 
 TrainSummary Trainer::run(const Observer& observer) {
@@ -304,22 +325,25 @@ TrainSummary Trainer::run(const Observer& observer) {
   if (!base_measured_) {
     Json metrics = {{"step", 0}};
     measure_held_out(0, metrics);
-    writer_->append_metrics(metrics);
+    append_metrics(metrics);
     base_measured_ = true;
     go_on = tell(0, metrics, Json::object(), since_start.seconds());
   }
+  (void)profile_.take();  // what it took to begin belongs to no step
   while (go_on && !must_stop() && done_ < options_.steps && !interrupted()) {
     const base::Stopwatch since_step;
     const std::int64_t number = done_ + 1;
     Json timings = {{"step", number}};
     const Json metrics = step(number, timings);
-    timings["seconds"] = since_step.seconds();
-    writer_->append_metrics(metrics);
-    writer_->append_timings(timings);
+    append_metrics(metrics);
     done_ = number;
     // The checkpoint that the watch judges best so far is written at once: later it cannot be had any more.
     const bool best = watched_ && watch_.state().peak_step == number && number % options_.eval_every == 0;
     if (best || number % options_.checkpoint_every == 0) checkpoint(number);
+    timings["seconds"] = since_step.seconds();
+    timings["phases"] = base::costs_json(profile_.take());
+    writer_->append_timings(timings);
+    profile_.flush_trace();
     go_on = tell(number, metrics, timings, since_step.seconds());
   }
   TrainSummary summary;
@@ -339,6 +363,7 @@ TrainSummary Trainer::run(const Observer& observer) {
   summary.tokens = tokens_;
   checkpoint(done_);
   if (!summary.was_interrupted) writer_->finish(summary_json(summary));
+  profile_.close_trace();
   return summary;
 }
 

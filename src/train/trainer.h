@@ -11,6 +11,7 @@
 
 #include "analysis/collapse.h"
 #include "analysis/watch.h"
+#include "base/profile.h"
 #include "store/run_writer.h"
 #include "train/evidence.h"
 #include "train/held_out.h"
@@ -51,10 +52,12 @@ struct TrainSummary {
 
 class Trainer {
  public:
-  /// A new run in `out`. UserError for options that do not fit each other, before anything is written.
-  Trainer(const TrainOptions& options, const std::filesystem::path& out, const std::vector<std::string>& command_line);
+  /// A new run in `out`. UserError for options that do not fit each other, before anything is written. `trace`: a file for the
+  /// run's spans (base/profile.h); empty: none.
+  Trainer(const TrainOptions& options, const std::filesystem::path& out, const std::vector<std::string>& command_line,
+          const std::filesystem::path& trace = {});
   /// Goes on with the run in `folder` from its newest checkpoint.
-  explicit Trainer(const std::filesystem::path& folder);
+  explicit Trainer(const std::filesystem::path& folder, const std::filesystem::path& trace = {});
   ~Trainer();
 
   const TrainOptions& options() const { return options_; }
@@ -72,6 +75,7 @@ class Trainer {
   /// From a checkpoint of the run, or from the base when that is empty.
   void open(const std::filesystem::path& checkpoint);
   base::Json step(std::int64_t number, base::Json& timings);
+  void append_metrics(const base::Json& metrics);
   void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
   void measure_held_out(std::int64_t number, base::Json& metrics);
   void checkpoint(std::int64_t number);
@@ -82,6 +86,7 @@ class Trainer {
   base::Json summary_json(const TrainSummary& summary) const;
 
   TrainOptions options_;
+  base::Profile profile_;   ///< before the models, which tell it of their work
   double rate_ = 0;
   std::unique_ptr<tasks::Task> task_;
   std::optional<Scoring> scoring_;

@@ -15,7 +15,7 @@ class Verdicts final : public Gatherer {
     const VerifierOptions& options = context.options.verifier;
     if (options.verifier == kBaseVerifier && !context.base) base::user_error("verifier", "base, but no base is kept; want live, or a model");
     if (is_other_model(options)) {
-      other_.emplace(open_text_model(resolve_model(options.verifier), static_cast<int>(context.options.threads)));
+      other_.emplace(open_text_model(resolve_model(options.verifier), context.models));
     }
     verifier_.require_usable(tokenizer(), model().config());
   }

@@ -88,7 +88,6 @@ class FakeModel final : public engine::Model {
     throw std::logic_error("the fake model only samples");
   }
   void load_optimizer(const std::filesystem::path&) override { throw std::logic_error("the fake model only samples"); }
-  engine::PhaseSeconds phase_seconds() const override { return {}; }
 
   void set_writer(Writer writer) { writer_ = std::move(writer); }
 

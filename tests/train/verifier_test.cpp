@@ -78,7 +78,6 @@ class FakeModel : public engine::Model {
   void save_merged(const std::filesystem::path&, const std::string&) const override { throw std::logic_error("the fake model has no weights"); }
   void move_towards(const Model&, double) override { throw std::logic_error("a verifier does not move"); }
   std::unique_ptr<Model> clone() const override { return std::make_unique<FakeModel>(tokenizer_, reply_); }
-  engine::PhaseSeconds phase_seconds() const override { return {}; }
 
   engine::ModelConfig config_;
   int calls = 0;

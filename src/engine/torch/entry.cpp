@@ -6,6 +6,7 @@
 
 #include "base/error.h"
 #include "engine/library.h"
+#include "engine/torch/machine.h"
 #include "engine/torch/torch_model.h"
 
 namespace whet::engine {
@@ -56,7 +57,7 @@ std::string versions() {
   return fmt::format("PyTorch {}, {} threads, {}", TORCH_VERSION, at::get_num_threads(), at::get_cpu_capability());
 }
 
-const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions};
+const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions, measure_gemm_seconds, measure_memory_bandwidth};
 
 }  // namespace
 }  // namespace whet::engine

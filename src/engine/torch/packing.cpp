@@ -93,6 +93,12 @@ std::vector<PackedBatch> pack(std::span<const SharedPromptBatch> groups, std::in
   return batches;
 }
 
+Pass pass_of(const PackedBatch& batch, const ModelWork& work) {
+  Pass pass{static_cast<double>(batch.rows()), static_cast<double>(batch.head_rows.size()), 0};
+  for (const Segment& segment : batch.segments) pass.keys += work.keys(segment.prefix_length, segment.length);
+  return pass;
+}
+
 PackedBatch pack_prompts(std::span<const Prompt* const> prompts, std::int64_t vocabulary) {
   PackedBatch batch;
   for (const Prompt* prompt : prompts) {

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "engine/engine.h"
+#include "engine/work.h"
 
 namespace whet::engine {
 
@@ -45,6 +46,9 @@ struct PackedBatch {
 /// UserError for an empty prompt or response, or a token outside [0, vocabulary).
 std::vector<PackedBatch> pack(std::span<const SharedPromptBatch> groups, std::int64_t token_budget,
                               std::int64_t vocabulary);
+
+/// What a pass over the batch computes.
+Pass pass_of(const PackedBatch& batch, const ModelWork& work);
 
 /// A packed batch of prompts alone (prefill).
 PackedBatch pack_prompts(std::span<const Prompt* const> prompts, std::int64_t vocabulary);

@@ -5,7 +5,6 @@
 #include <deque>
 #include <memory>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/torch/kernels_product.h"
@@ -53,8 +52,9 @@ void check(const RolloutRequest& request, const ModelConfig& config) {
 
 class Sampler {
  public:
-  Sampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, PhaseSeconds& seconds)
-      : decoder_(decoder), request_(request), vocabulary_(vocabulary), seconds_(seconds), shape_(decoder.shape()) {
+  Sampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, const ModelWork& work,
+          base::Profile* profile)
+      : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()) {
     // The newest token is never cached: the last one of a response is not an input.
     capacity_ = std::max<std::int64_t>(1, request.sampling.max_new_tokens - 1);
     const auto layers = static_cast<std::int64_t>(decoder.layers().size());
@@ -77,12 +77,16 @@ class Sampler {
     while (true) {
       admit();
       if (active_.empty()) break;
-      base::Stopwatch watch;
-      const at::Tensor logits = decode_step();
-      watch.lap(seconds_.decode);
+      at::Tensor logits;
+      {
+        base::Span span(profile_, base::Phase::kDecode);
+        if (profile_ != nullptr) span.add(work_of_step());
+        logits = decode_step();
+      }
+      base::Span span(profile_, base::Phase::kSampling);
+      span.add(work_.sampling(static_cast<double>(active_.size())));
       take_tokens(active_, [&](std::size_t i) { return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_; });
       retire(active_);
-      watch.lap(seconds_.sampling);
     }
     return std::move(results_);
   }
@@ -92,7 +96,7 @@ class Sampler {
   void admit() {
     while (!free_slots_.empty()) {
       if (waiting_.empty() && !prefill()) return;
-      base::Stopwatch watch;
+      base::Span span(profile_, base::Phase::kSampling, "first tokens");
       std::vector<Sequence> starting;
       while (!free_slots_.empty() && !waiting_.empty()) {
         Sequence sequence = std::move(waiting_.front());
@@ -101,16 +105,17 @@ class Sampler {
         free_slots_.pop_back();
         starting.push_back(std::move(sequence));
       }
+      span.add(work_.sampling(static_cast<double>(starting.size())));
       take_tokens(starting, [&](std::size_t i) { return starting[i].prompt->logits.data(); });
       retire(starting);
       std::move(starting.begin(), starting.end(), std::back_inserter(active_));
-      watch.lap(seconds_.sampling);
     }
   }
 
   /// Computes the next prompts, at most kPrefillRows tokens of them. False when none is left.
   bool prefill() {
-    base::Stopwatch watch;
+    if (next_prompt_ == request_.prompts.size()) return false;
+    base::Span span(profile_, base::Phase::kPrefill);
     std::vector<const Prompt*> prompts;
     std::vector<std::shared_ptr<PreparedPrompt>> prepared;
     std::int64_t rows = 0;
@@ -132,6 +137,7 @@ class Sampler {
     }
     if (prompts.empty()) return false;
     const PackedBatch batch = pack_prompts(prompts, vocabulary_);
+    span.add(work_.forward(pass_of(batch, work_)));
     const at::Tensor hidden = decoder_.forward(batch, [&](std::size_t layer, const at::Tensor& heads) {
       for (std::size_t i = 0; i < prepared.size(); ++i) {
         store_prompt(*prepared[i], layer, heads.const_data_ptr<float>() + batch.segments[i].begin * shape_.qkv_width());
@@ -145,7 +151,6 @@ class Sampler {
         waiting_.push_back({prepared[i], 0, sample, {}});
       }
     }
-    watch.lap(seconds_.prefill);
     return true;
   }
 
@@ -223,6 +228,22 @@ class Sampler {
     inverse_rms_ = make(std::max<std::int64_t>(1, shape_.query_heads + shape_.key_heads));
     positions_.resize(static_cast<std::size_t>(slots_));
     caches_.resize(static_cast<std::size_t>(slots_));
+  }
+
+  /// Of the next decode_step. Sequences of a prompt stand mostly side by side: its keys are counted once for each such run.
+  base::Work work_of_step() const {
+    const auto count = static_cast<double>(active_.size());
+    Pass pass{count, count, 0};
+    double cached = 0;
+    const PreparedPrompt* before = nullptr;
+    for (const Sequence& sequence : active_) {
+      const auto own = static_cast<std::int64_t>(sequence.rollout.tokens.size()) - 1;
+      const double keys = work_.keys(sequence.prompt->length + own, 1);
+      pass.keys += keys;
+      cached += sequence.prompt.get() == before ? work_.keys(own, 1) : keys;
+      before = sequence.prompt.get();
+    }
+    return work_.decode(pass, cached);
   }
 
   /// One token for every active sequence; returns their next logits, [active, vocabulary].
@@ -338,7 +359,8 @@ class Sampler {
   Decoder& decoder_;
   const RolloutRequest& request_;
   const std::int64_t vocabulary_;
-  PhaseSeconds& seconds_;
+  const ModelWork& work_;
+  base::Profile* const profile_;
   const kernels::HeadShape shape_;
   std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache
   std::int64_t slots_ = 0;
@@ -357,11 +379,11 @@ class Sampler {
 }  // namespace
 
 std::vector<std::vector<Rollout>> sample(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary,
-                                         PhaseSeconds& seconds) {
+                                         const ModelWork& work, base::Profile* profile) {
   check(request, decoder.config());
   if (request.prompts.empty()) return {};
   const torch::NoGradGuard no_grad;
-  return Sampler(decoder, request, vocabulary, seconds).run();
+  return Sampler(decoder, request, vocabulary, work, profile).run();
 }
 
 }  // namespace whet::engine

@@ -12,8 +12,9 @@
 
 namespace whet::engine {
 
-/// Samples all prompts of a request. `vocabulary`: tokens in use. Adds to the phase times. UserError for options out of range.
+/// Samples all prompts of a request. `vocabulary`: tokens in use. `profile` (may be null) is told of the phases, whose work
+/// `work` counts. UserError for options out of range.
 std::vector<std::vector<Rollout>> sample(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary,
-                                         PhaseSeconds& seconds);
+                                         const ModelWork& work, base::Profile* profile);
 
 }  // namespace whet::engine

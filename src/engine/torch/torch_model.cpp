@@ -5,7 +5,6 @@
 #include <cmath>
 #include <cstring>
 
-#include "base/clock.h"
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/safetensors.h"
@@ -23,24 +22,26 @@ std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
 }  // namespace
 
 TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options, std::filesystem::path folder)
-    : decoder_(std::move(decoder)), options_(options), folder_(std::move(folder)), vocabulary_(options.vocabulary_in_use) {
+    : decoder_(std::move(decoder)), options_(options), folder_(std::move(folder)),
+      vocabulary_(options.vocabulary_in_use > 0 ? options.vocabulary_in_use : decoder_->config().vocab_size),
+      work_(decoder_->config(), vocabulary_, decoder_->lora(), decoder_->weights().element_size()) {
   const std::int64_t rows = decoder_->config().vocab_size;
-  if (vocabulary_ == 0) vocabulary_ = rows;
   if (vocabulary_ > rows) {
     base::user_error("model", "the tokenizer has {} tokens, want at most the model's {}", vocabulary_, rows);
   }
 }
 
 std::vector<std::vector<Rollout>> TorchModel::rollout(const RolloutRequest& request) {
-  return sample(*decoder_, request, vocabulary_, seconds_);
+  return sample(*decoder_, request, vocabulary_, work_, options_.profile);
 }
 
 std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<const SharedPromptBatch> groups,
                                                                   double temperature) {
   const torch::NoGradGuard no_grad;
-  const base::ScopeTimer timer(seconds_.forward);
   std::vector<std::vector<float>> flat;
   for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
+    base::Span span(options_.profile, base::Phase::kForward, "log-probs");
+    span.add(work_.forward(pass_of(batch, work_)));
     const at::Tensor values = decoder_->logprobs(batch, vocabulary_, temperature);
     const float* next = values.const_data_ptr<float>();
     for (const std::size_t length : batch.response_lengths) {
@@ -59,7 +60,6 @@ std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<cons
 }
 
 std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>> sequences, double temperature) {
-  const base::ScopeTimer timer(seconds_.forward);
   std::vector<SharedPromptBatch> groups;
   std::vector<std::size_t> places;  // of each group's sequence
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -74,6 +74,8 @@ std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>>
   }
   std::vector<TokenScores> result(sequences.size());
   for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
+    base::Span span(options_.profile, base::Phase::kForward, "statistics");
+    span.add(work_.forward(pass_of(batch, work_)));
     const TargetStatistics values = decoder_->statistics(batch, vocabulary_, temperature);
     std::size_t offset = 0;
     for (std::size_t r = 0; r < batch.response_count; ++r) {
@@ -94,29 +96,34 @@ void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, 
                                      std::int64_t token_budget, const PolicyGradient& gradient_of) {
   decoder_->gradients();
   for (const PackedBatch& batch : pack(groups, token_budget, vocabulary_)) {
+    const Pass pass = pass_of(batch, work_);
     at::Tensor logprobs;
     {
-      const base::ScopeTimer timer(seconds_.forward);
+      base::Span span(options_.profile, base::Phase::kForward);
+      span.add(work_.forward(pass));
       logprobs = decoder_->logprobs(batch, vocabulary_, temperature);
     }
     at::Tensor gradient = at::zeros({logprobs.numel()}, at::kFloat);
     gradient_of(batch.first_response, batch.response_count,
                 {logprobs.const_data_ptr<float>(), static_cast<std::size_t>(logprobs.numel())},
                 {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
-    const base::ScopeTimer timer(seconds_.backward);
+    base::Span span(options_.profile, base::Phase::kBackward);
+    span.add(work_.backward(pass));
     logprobs.backward(gradient);
   }
 }
 
 double TorchModel::optimizer_step(const AdamOptions& options) {
   const torch::NoGradGuard no_grad;
-  const base::ScopeTimer timer(seconds_.optimizer);
+  base::Span span(options_.profile, base::Phase::kOptimizer);
   at::Tensor& gradient = decoder_->gradients();
   const double norm = at::linalg_vector_norm(gradient).item<double>();
   if (!std::isfinite(norm)) {
     base::run_error("optimizer", "the gradient's norm is {}, want a finite number (weights left as they were)", norm);
   }
-  if (options.clip > 0 && norm > options.clip) gradient.mul_(options.clip / (norm + 1e-6));
+  const bool clips = options.clip > 0 && norm > options.clip;
+  span.add(work_.optimizer(clips));
+  if (clips) gradient.mul_(options.clip / (norm + 1e-6));
   if (!first_moment_.defined()) {
     first_moment_ = at::zeros_like(gradient);
     second_moment_ = at::zeros_like(gradient);

@@ -29,16 +29,15 @@ class TorchModel final : public Model {
   void load_optimizer(const std::filesystem::path& file) override;
   void move_towards(const Model& other, double share) override;
   std::unique_ptr<Model> clone() const override;
-  PhaseSeconds phase_seconds() const override { return seconds_; }
 
  private:
   std::shared_ptr<Decoder> decoder_;
   EngineOptions options_;
   std::filesystem::path folder_;
   std::int64_t vocabulary_;
+  ModelWork work_;
   at::Tensor first_moment_, second_moment_;  // of what is trained, made at the first step
   std::int64_t steps_ = 0;
-  PhaseSeconds seconds_;
 };
 
 }  // namespace whet::engine
