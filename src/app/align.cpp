@@ -8,6 +8,7 @@
 #include "app/console.h"
 #include "app/json_values.h"
 #include "app/sampling.h"
+#include "base/cores.h"
 #include "base/random.h"
 #include "rewards/reward.h"
 #include "train/evidence.h"
@@ -46,7 +47,7 @@ void visit_fields(AlignOptions& o, Visitor&& visit) {
   visit(o.samples, "samples", "rollouts of each; one alone has no majority", count_from(2));
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 /// One kind of confidence, and what it was in every rollout.

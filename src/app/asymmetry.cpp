@@ -9,6 +9,7 @@
 #include "app/console.h"
 #include "app/json_values.h"
 #include "app/sampling.h"
+#include "base/cores.h"
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
@@ -43,7 +44,7 @@ void visit_fields(AsymmetryOptions& o, Visitor&& visit) {
   visit(o.examples, "examples", "wrong solutions that passed, to show with their verdicts", count_from(0));
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 /// A verdict that was wrong, to read.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cores.h"
 #include "base/fields.h"
 #include "base/profile.h"
 #include "base/random.h"
@@ -53,7 +54,7 @@ void visit_fields(BenchOptions& o, Visitor&& visit) {
   visit(o.batch, "batch", "documents of a pre-training step", count_from(1));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.learning_rate, "learning-rate", "AdamW's", at_least(0));
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
   visit(o.seed, "seed", "fixes problems and tokens", at_least(0));
 }
 

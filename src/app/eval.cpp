@@ -8,6 +8,7 @@
 #include "app/console.h"
 #include "app/json_values.h"
 #include "app/sampling.h"
+#include "base/cores.h"
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
@@ -41,7 +42,7 @@ void visit_fields(EvalOptions& o, Visitor&& visit) {
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 std::vector<int> pass_ks(const EvalOptions& options) {

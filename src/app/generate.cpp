@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "app/command.h"
+#include "base/cores.h"
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
@@ -37,7 +38,7 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
   visit(o.chat, "chat", "each --prompt is a user's message, written by the model's chat template", anything());
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 /// What `generate` prints of one response.

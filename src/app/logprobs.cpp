@@ -7,6 +7,7 @@
 
 #include "app/command.h"
 #include "app/console.h"
+#include "base/cores.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -27,7 +28,7 @@ void visit_fields(LogprobsOptions& o, Visitor&& visit) {
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.batch, "batch", "texts that are read before any is answered", count_from(1));
   visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 /// Tokens that end a batch before it has all its texts: what a batch holds in memory stays bounded.

@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "app/sampling.h"
+#include "base/cores.h"
 #include "store/run.h"
 #include "theory/forecast.h"
 #include "theory/simulator.h"
@@ -133,7 +134,7 @@ void visit_fields(Source& o, Visitor&& visit) {
   visit(o.samples, "samples", "rollouts of each", count_from(2));
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 double mean_right(const std::vector<ProblemCounts>& problems) { return theory::predicted_accuracy(problems, 0); }
@@ -349,7 +350,7 @@ const base::Registrar kRegistered(
               compare_part->add_option("--samples", compare_options->samples, "rollouts of each held-out problem")
                   ->check(CLI::Range(2, 100000))
                   ->capture_default_str();
-              compare_part->add_option("--threads", compare_options->threads, "CPU threads; 0: one per core")
+              compare_part->add_option("--threads", compare_options->threads, base::kThreadsHelp)
                   ->capture_default_str();
               compare_part->add_flag("--json", compare_options->json, "one JSON object on standard output");
 

@@ -74,7 +74,7 @@ const base::Registrar kRegistered(
             "  whet train --config runs/vote/config.toml --seed 1 --out runs/vote-1\n"
             "  whet train --resume runs/vote\n"
             "  whet train --model sort-strong --reward majority-vote --steps 20 --out runs/traced --trace trace.json\n"
-            "A run repeats byte for byte with the same seed, machine, library and number of threads.",
+            "A run repeats byte for byte with the same seed, machine and library, whatever the number of threads.",
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
               add_fields(app, arguments->options);

@@ -133,7 +133,7 @@ class Model {
 
 /// How a model is kept and trained.
 struct EngineOptions {
-  int threads = 0;                      ///< 0: one per core
+  int threads = 0;                      ///< 0: base::usable_cores(), or what OMP_NUM_THREADS says
   std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
   bool checkpoint_activations = false;  ///< compute each layer again on the way back, and keep only what enters it
   LoraOptions lora = {};                ///< rank above 0: freeze the weights and train adapters over them

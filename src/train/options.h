@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "base/cores.h"
 #include "base/fields.h"
 #include "rewards/options.h"
 #include "train/advantage.h"
@@ -145,8 +146,7 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.rollouts_every, "rollouts-every", "steps between rollout dumps; 0: none", count_from(0));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit_fields(o.memory, visit);
-  visit(o.threads, "threads", "CPU threads; 0: one per core. A run repeats byte for byte with the same number",
-        count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 }  // namespace whet::train

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/cores.h"
 #include "base/fields.h"
 
 namespace whet::train {
@@ -63,7 +64,7 @@ void visit_fields(PretrainOptions& o, Visitor&& visit) {
   visit(o.eval_problems, "eval-problems", "held-out problems to measure each checkpoint on", count_from(1));
   visit(o.eval_samples, "eval-samples", "rollouts of each", count_from(1));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
-  visit(o.threads, "threads", "CPU threads; 0: one per core", count_from(0));
+  visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
 }  // namespace whet::train

@@ -1,9 +1,12 @@
 // What the shared library exports.
 #include <malloc.h>
 
+#include <cstdlib>
+
 #include <fmt/format.h>
 #include <torch/version.h>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "engine/library.h"
 #include "engine/torch/machine.h"
@@ -21,7 +24,12 @@ void prepare_process(const EngineOptions& options) {
     return true;
   }();
   (void)once;
-  if (options.threads > 0) at::set_num_threads(options.threads);
+  // PyTorch's own default counts the machine's cores, and would start dozens of threads in a container that may use two.
+  if (options.threads > 0) {
+    at::set_num_threads(options.threads);
+  } else if (std::getenv("OMP_NUM_THREADS") == nullptr) {
+    at::set_num_threads(base::usable_cores());
+  }
 }
 
 /// `lora`: rank 0 for none. `adapters`: the folder that has them, empty for new ones.

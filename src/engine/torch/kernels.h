@@ -53,6 +53,9 @@ void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_we
                             const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
                             T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm);
 
+/// Summed up in blocks of one size in order, so that the same bits come out for any number of threads.
+double sum_of_squares(const float* values, std::int64_t count);
+
 /// table[ids[r]] += x[r], in the order of r. x: [rows, width].
 template <class T>
 void add_to_rows(const T* x, const std::int64_t* ids, T* table, std::int64_t rows, std::int64_t width);

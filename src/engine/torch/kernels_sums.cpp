@@ -1,5 +1,7 @@
 // Sums into parts of a matrix: rows that tokens name, columns that an adapter corrects.
 #include <algorithm>
+#include <numeric>
+#include <vector>
 
 #include "engine/torch/kernels.h"
 #include "engine/torch/parallel.h"
@@ -27,6 +29,18 @@ void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std:
       for (std::int64_t i = 0; i < v_width; ++i) to[i] += scale * from[i];
     }
   });
+}
+
+double sum_of_squares(const float* values, std::int64_t count) {
+  constexpr std::int64_t kBlock = 1 << 14;
+  std::vector<double> parts(static_cast<std::size_t>((count + kBlock - 1) / kBlock));
+  parallel_blocks(count, kBlock, [&](std::int64_t begin, std::int64_t end) {
+    double sum = 0;
+#pragma omp simd reduction(+ : sum)
+    for (std::int64_t i = begin; i < end; ++i) sum += static_cast<double>(values[i]) * static_cast<double>(values[i]);
+    parts[static_cast<std::size_t>(begin / kBlock)] = sum;
+  });
+  return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
 #define WHET_INSTANTIATE(T)                                                                               \

@@ -117,7 +117,7 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   const torch::NoGradGuard no_grad;
   base::Span span(options_.profile, base::Phase::kOptimizer);
   at::Tensor& gradient = decoder_->gradients();
-  const double norm = at::linalg_vector_norm(gradient).item<double>();
+  const double norm = std::sqrt(kernels::sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel()));
   if (!std::isfinite(norm)) {
     base::run_error("optimizer", "the gradient's norm is {}, want a finite number (weights left as they were)", norm);
   }

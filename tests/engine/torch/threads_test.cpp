@@ -66,6 +66,31 @@ TEST(Threads, AnyNumberGivesTheSameBytes) {
   }
 }
 
+TEST(Threads, TheNormOfALargeGradientIsTheSameForAnyNumber) {
+  ModelConfig config = odd_config();
+  config.hidden_size = 104;
+  config.intermediate_size = 700;  // half a million parameters: more than a library sums up on one thread
+  const auto step = [&](int threads) {
+    const ThreadCount scope(threads);
+    const auto decoder = std::make_shared<Decoder>(config, at::kFloat);
+    decoder->initialize(55);
+    TorchModel model(decoder, {});
+    base::Random random{56};
+    const SharedPromptBatch group = random_group(random, 5, {24, 3, 11, 17}, config.vocab_size);
+    model.accumulate_gradient(std::span(&group, 1), 1.0, 4096, [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
+      for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(i));
+    });
+    const double norm = model.optimizer_step({.learning_rate = 1e-3, .epsilon = 1.0, .clip = 1e-3});
+    return std::pair(norm, decoder->weights().clone());
+  };
+  const auto [norm, weights] = step(1);
+  for (const int threads : {2, 3, 5}) {
+    const auto [other_norm, other_weights] = step(threads);
+    EXPECT_EQ(other_norm, norm) << threads << " threads";
+    EXPECT_TRUE(same_bytes(other_weights, weights)) << threads << " threads";
+  }
+}
+
 TEST(Threads, TheKernelsGiveTheSameBytesForAnyNumber) {
   base::Random random{53};
   std::vector<SharedPromptBatch> groups;

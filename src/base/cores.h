@@ -1,0 +1,20 @@
+// How many threads are worth starting.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+namespace whet::base {
+
+/// Cores that this process may use, at least 1: those of its affinity, two threads of one core counted once (both would wait
+/// for the same arithmetic units), or fewer where a container's CPU quota (cgroup v2) leaves less.
+int usable_cores();
+
+/// What --threads means, in every command that has it.
+inline constexpr const char* kThreadsHelp =
+    "CPU threads; 0: one per core that the process may use (or OMP_NUM_THREADS, where that is set). No result depends on it";
+
+/// Cores, rounded up, that a cgroup's cpu.max grants ("150000 100000" is 2); nothing for "max 100000" or what is no such text.
+std::optional<int> quota_cores(std::string_view cpu_max);
+
+}  // namespace whet::base
