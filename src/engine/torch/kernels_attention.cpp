@@ -1,4 +1,4 @@
-// Attention over packed segments, forward and backward, and over a cache in decoding.
+// Attention over packed segments, forward and backward.
 //
 // A thread takes one group and one key head, so that the keys of a shared prompt are laid out once for all responses and
 // their gradients are summed in a fixed order. Products run on register tiles of 4 queries x 16 numbers.
@@ -306,102 +306,6 @@ void for_each_job(const T* prepared, const PackedBatch& batch, HeadShape shape, 
   });
 }
 
-/// scores[j] = scale * query . keys[j] for `count` keys, `stride` apart; returns their maximum with `largest`.
-template <std::int64_t kWidth>
-WHET_INLINE float score_keys(const float* query, const float* keys, std::int64_t count, std::int64_t stride, std::int64_t width,
-                             float scale, float largest, float* scores) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    const float* key = keys + j * stride;
-    float dot = 0;
-#pragma omp simd reduction(+ : dot)
-    for (std::int64_t c = 0; c < (kWidth > 0 ? kWidth : width); ++c) dot += query[c] * key[c];
-    scores[j] = dot * scale;
-    largest = scores[j] > largest ? scores[j] : largest;
-  }
-  return largest;
-}
-
-/// result += sum_j weights[j] * values[j]
-template <std::int64_t kWidth>
-WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t stride,
-                            std::int64_t width, float* result) {
-  for (std::int64_t j = 0; j < count; ++j) {
-    const float* value = values + j * stride;
-    const float weight = weights[j];
-#pragma omp simd
-    for (std::int64_t c = 0; c < (kWidth > 0 ? kWidth : width); ++c) result[c] += weight * value[c];
-  }
-}
-
-/// All heads of one sequence. kWidth: the head width, where it is known when compiling (sums then stay in registers); else 0.
-template <std::int64_t kWidth>
-WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                              std::int64_t window, float* scores) {
-  const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
-  const std::int64_t stride = shape.key_width();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  // What a window hides is the oldest of the prefix and then of the sequence's own.
-  const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + cached.length + 1 - window) : 0;
-  const std::int64_t hidden_prefix = std::min(hidden, cached.prefix_length), hidden_own = hidden - hidden_prefix;
-  const std::int64_t prefix = cached.prefix_length - hidden_prefix, own = cached.length + 1 - hidden_own, seen = prefix + own;
-  const float* const prefix_keys = cached.prefix_keys + hidden_prefix * stride;
-  const float* const prefix_values = cached.prefix_values + hidden_prefix * stride;
-  const float* const own_keys = cached.keys + hidden_own * stride;
-  const float* const own_values = cached.values + hidden_own * stride;
-  for (std::int64_t head = 0; head < shape.query_heads; ++head) {
-    const float* query = prepared + head * width;
-    const std::int64_t column = head / (shape.query_heads / shape.key_heads) * width;
-    float largest = -std::numeric_limits<float>::infinity();
-    largest = score_keys<kWidth>(query, prefix_keys + column, prefix, stride, width, scale, largest, scores);
-    largest = score_keys<kWidth>(query, own_keys + column, own, stride, width, scale, largest, scores + prefix);
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < seen; ++j) {
-      scores[j] = fast_exp(scores[j] - largest);
-      sum += scores[j];
-    }
-    const float inverse = 1.0f / sum;
-    for (std::int64_t j = 0; j < seen; ++j) scores[j] *= inverse;
-    if constexpr (kWidth > 0) {
-      float result[kWidth] = {};
-      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
-      std::memcpy(out + head * width, result, sizeof(result));
-    } else {
-      float* result = out + head * width;
-      std::fill(result, result + width, 0.0f);
-      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
-    }
-  }
-}
-
-/// Asks for what a sequence will read soon: caches of many sequences do not fit near the processor, and the rows of one are
-/// too few for it to see a pattern.
-void prefetch(const CachedKeys& cached, std::int64_t key_width) {
-  constexpr std::int64_t kLine = 64, kMost = 8192;
-  const std::int64_t bytes = std::min<std::int64_t>(kMost, cached.length * key_width * static_cast<std::int64_t>(sizeof(float)));
-  for (std::int64_t at = 0; at < bytes; at += kLine) {
-    __builtin_prefetch(reinterpret_cast<const char*>(cached.keys) + at);
-    __builtin_prefetch(reinterpret_cast<const char*>(cached.values) + at);
-  }
-}
-
-WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                                  std::int64_t window, float* scores) {
-  const std::int64_t row = cached.length * shape.key_width();
-  const float* key = prepared + shape.query_width();
-  std::memcpy(cached.keys + row, key, static_cast<std::size_t>(shape.key_width()) * sizeof(float));
-  std::memcpy(cached.values + row, key + shape.key_width(), static_cast<std::size_t>(shape.key_width()) * sizeof(float));
-  switch (shape.width) {
-    case 16: return decode_heads<16>(prepared, out, cached, shape, window, scores);
-    case 32: return decode_heads<32>(prepared, out, cached, shape, window, scores);
-    case 64: return decode_heads<64>(prepared, out, cached, shape, window, scores);
-    case 128: return decode_heads<128>(prepared, out, cached, shape, window, scores);
-    default: return decode_heads<0>(prepared, out, cached, shape, window, scores);
-  }
-}
-
 }  // namespace
 
 template <class T>
@@ -415,21 +319,6 @@ void attention_backward(const T* d_out, const T* prepared, const T* out, const T
                         const PackedBatch& batch, HeadShape shape, std::int64_t window) {
   for_each_job(prepared, batch, shape, window, true, [&](const Job<T>& job, Laid<T>& laid) {
     run_backward(job, laid, d_out, out, log_sum, d_prepared);
-  });
-}
-
-void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape,
-                      std::int64_t window) {
-  constexpr std::int64_t kSequencesPerTask = 16;
-  parallel_blocks(static_cast<std::int64_t>(sequences.size()), kSequencesPerTask, [&](std::int64_t begin, std::int64_t end) {
-    thread_local std::vector<float> scores;
-    for (std::int64_t i = begin; i < end; ++i) {
-      const CachedKeys& cached = sequences[static_cast<std::size_t>(i)];
-      if (i + 1 < end) prefetch(sequences[static_cast<std::size_t>(i + 1)], shape.key_width());
-      const auto seen = static_cast<std::size_t>(cached.prefix_length + cached.length + 1);
-      if (scores.size() < seen) scores.resize(seen);
-      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), cached, shape, window, scores.data());
-    }
   });
 }
 
