@@ -12,6 +12,7 @@
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
+#include "train/model_options.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -27,6 +28,7 @@ struct EvalOptions {
   std::int64_t seed = 0;
   train::SamplingFields sampling;
   bool greedy = false;
+  std::string precision = "float32";
   std::int64_t threads = 0;
 };
 
@@ -42,6 +44,7 @@ void visit_fields(EvalOptions& o, Visitor&& visit) {
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
+  visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
@@ -69,7 +72,7 @@ int run(const EvalOptions& options, bool json) {
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "eval");
   const auto problems = train::distinct_problems(*task, split, static_cast<std::uint64_t>(options.seed), options.count);
-  train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
+  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
   auto sampling = train::sampling_options(options.sampling, *task);
   sampling.greedy = options.greedy;
   std::vector<analysis::ProblemOutcome> outcomes;

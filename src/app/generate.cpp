@@ -8,6 +8,7 @@
 #include "base/random.h"
 #include "train/groups.h"
 #include "train/problems.h"
+#include "train/model_options.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -23,6 +24,7 @@ struct GenerateOptions {
   train::SamplingFields sampling;
   bool greedy = false;
   bool chat = false;
+  std::string precision = "float32";
   std::int64_t threads = 0;
 };
 
@@ -38,6 +40,7 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
   visit(o.chat, "chat", "each --prompt is a user's message, written by the model's chat template", anything());
+  visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
@@ -67,7 +70,7 @@ int run(const GenerateOptions& options, bool json) {
   if (options.chat && !options.task.empty()) base::user_error("generate", "--chat with --task, want it with --prompt");
   if (!options.task.empty()) {
     const auto task = train::make_task({.task = options.task});
-    train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
+    train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
     auto sampling = train::sampling_options(options.sampling, *task);
     sampling.greedy = options.greedy;
     for (const train::Group& group :
@@ -92,7 +95,7 @@ int run(const GenerateOptions& options, bool json) {
     for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
     if (texts.size() == before) base::user_error("prompt", "no line on standard input, want a prompt a line");
   }
-  train::TextModel model = train::open_text_model(folder, static_cast<int>(options.threads));
+  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
   engine::SamplingOptions sampling{.temperature = options.sampling.temperature,
                                    .top_p = options.sampling.top_p,
                                    .top_k = static_cast<int>(options.sampling.top_k),

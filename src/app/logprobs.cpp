@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "base/cores.h"
+#include "train/model_options.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -18,6 +19,7 @@ struct LogprobsOptions {
   double temperature = 1.0;
   std::int64_t batch = 64;
   bool add_special = false;
+  std::string precision = "float32";
   std::int64_t threads = 0;
 };
 
@@ -28,6 +30,7 @@ void visit_fields(LogprobsOptions& o, Visitor&& visit) {
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.batch, "batch", "texts that are read before any is answered", count_from(1));
   visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
+  visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 
@@ -102,7 +105,7 @@ class Scorer {
 };
 
 int run(const LogprobsOptions& options, const std::string& file) {
-  Scorer scorer(train::open_text_model(train::resolve_model(options.model), static_cast<int>(options.threads)), options);
+  Scorer scorer(train::open_text_model(train::resolve_model(options.model), train::asking_options(options.threads, options.precision)), options);
   const std::string place = file == "-" ? "standard input" : file;
   const auto add = [&](base::Json&& row, std::size_t line) { scorer.add(std::move(row), place, line); };
   if (file == "-") {

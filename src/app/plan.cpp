@@ -72,31 +72,32 @@ Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   return result;
 }
 
-/// Models that are kept beside the policy, in sets of weights: the base, and those that vote, judge or propose.
-std::int64_t frozen_models(const train::TrainOptions& options) {
-  std::int64_t count = 1;
+/// Counts the models that are kept beside the policy: the base, and those that vote, judge or propose.
+void count_models(const train::TrainOptions& options, MemorySettings& settings) {
   for (const rewards::Term& term : train::Scoring(options).terms()) {
     const rewards::Needs& needs = rewards::rewards().find(term.name).needs;
     const rewards::Votes votes = needs.votes;
-    if (needs.proposer) count += 4;  // it is trained too: gradients and AdamW's two moments beside its weights
-    if (needs.verdicts && train::is_other_model(options.verifier)) ++count;
-    if (votes == rewards::Votes::kTeacher) ++count;
-    if (votes == rewards::Votes::kPolicies) count += static_cast<std::int64_t>(options.evidence.voters.size());
+    if (needs.proposer) ++settings.other_policies;
+    if (needs.proposer && options.loss.kl_coefficient > 0) ++settings.frozen_models;  // what it began as
+    if (needs.verdicts && train::is_other_model(options.verifier)) ++settings.frozen_models;
+    if (votes == rewards::Votes::kTeacher) ++settings.averaged_models;
+    if (votes == rewards::Votes::kPolicies) settings.frozen_models += static_cast<std::int64_t>(options.evidence.voters.size());
   }
-  return count;
 }
 
 MemorySettings settings_of(const train::TrainOptions& options, const Lengths& length) {
   constexpr std::int64_t kBaseVotes = 16;  // train/held_out.cpp
-  return {.prompts = options.prompts,
-          .samples = std::max(options.samples, options.evidence.votes),
-          .other_sequences = std::max(options.eval_problems, options.watch_problems) * std::max(options.eval_samples, kBaseVotes),
-          .prompt_tokens = length.prompt,
-          .response_tokens = length.response,
-          .token_budget = options.token_budget,
-          .frozen_models = frozen_models(options),
-          .checkpoint_activations = options.memory.checkpoint_activations,
-          .lora = train::lora_options(options.memory, options.seed)};
+  MemorySettings settings = {.prompts = options.prompts,
+                             .samples = std::max(options.samples, options.evidence.votes),
+                             .other_sequences = std::max(options.eval_problems, options.watch_problems) * std::max(options.eval_samples, kBaseVotes),
+                             .prompt_tokens = length.prompt,
+                             .response_tokens = length.response,
+                             .token_budget = options.token_budget,
+                             .checkpoint_activations = options.memory.checkpoint_activations,
+                             .precision = train::precision_of(options.memory.precision),
+                             .lora = train::lora_options(options.memory, options.seed)};
+  count_models(options, settings);
+  return settings;
 }
 
 /// One way to need less: flags, and what they make of the settings.
@@ -130,6 +131,10 @@ std::vector<Remedy> remedies(const MemorySettings& now) {
   }
   if (now.lora.rank == 0) {
     all.push_back({"--lora-rank 16", [](MemorySettings& s) { s.lora = train::lora_options({.lora_rank = 16}, 0); }});
+  }
+  // Weights that are trained need masters as well, so that it saves where most are frozen.
+  if (now.precision == engine::Precision::kFloat32) {
+    all.push_back({"--precision bfloat16", [](MemorySettings& s) { s.precision = engine::Precision::kBFloat16; }});
   }
   return all;
 }

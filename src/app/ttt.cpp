@@ -71,13 +71,14 @@ std::int64_t kept_step(const train::TrainSummary& summary, const std::vector<bas
   return before && after && probe_accuracy(*after) < probe_accuracy(*before) ? 0 : best;
 }
 
-/// Writes DIR/model, whole: a Hugging Face folder, adapters merged.
-void write_model(const std::filesystem::path& from, const std::filesystem::path& to, std::int64_t threads) {
+/// Writes DIR/model, whole: a Hugging Face folder, adapters merged, in the precision that it was trained with.
+void write_model(const std::filesystem::path& from, const std::filesystem::path& to, const train::TrainOptions& options) {
   const std::filesystem::path temporary = to.string() + ".part";
   std::filesystem::remove_all(temporary);
-  const train::TextModel model = train::open_text_model(from, static_cast<int>(threads));
+  const train::TextModel model = train::open_text_model(from, train::asking_options(options.threads, options.memory.precision));
   base::create_new_folder(temporary);
-  model.model->save_merged(temporary, "float32");
+  // Sums of weights in bfloat16 and corrections in float32 are not rounded again.
+  model.model->save_merged(temporary, train::has_masters(options.memory) ? "bfloat16" : "float32");
   train::copy_tokenizer(from, temporary);
   std::filesystem::rename(temporary, to);
 }
@@ -152,7 +153,7 @@ int run(const CLI::App& app, Arguments& arguments) {
   const base::Json *before = line_of(metrics, 0), *after = line_of(metrics, kept);
   if (!before || !after) base::run_error("ttt", "{} has no measurement of step {}", trainer->folder().string(), kept);
   const std::filesystem::path model = trainer->folder() / "model";
-  write_model(kept == 0 ? std::filesystem::path(resolved.model) : summary.kept, model, resolved.threads);
+  write_model(kept == 0 ? std::filesystem::path(resolved.model) : summary.kept, model, resolved);
   const std::string end = summary.was_guarded  ? "stopped by the guard"
                           : summary.probe_fell ? "stopped by the probe"
                                                : "all steps done";

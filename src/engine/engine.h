@@ -111,14 +111,15 @@ class Model {
   /// RunError when it is not finite; the weights are then untouched.
   virtual double optimizer_step(const AdamOptions& options) = 0;
 
-  /// Writes config.json, generation_config.json and model.safetensors (or shards) into an existing folder. With adapters:
+  /// Writes config.json, generation_config.json and model.safetensors (or shards) into an existing folder: the weights that it
+  /// computes with, in their precision (masters go with the optimizer). With adapters:
   /// adapter_config.json and adapter_model.safetensors alone, as PEFT does.
   virtual void save(const std::filesystem::path& folder) const = 0;
   /// Sets the adapters from such a folder. UserError when it does not fit them.
   virtual void load_adapters(const std::filesystem::path& folder) = 0;
   /// As save without adapters: their corrections are added to the weights. `dtype`: float32, bfloat16 or float16.
   virtual void save_merged(const std::filesystem::path& folder, const std::string& dtype) const = 0;
-  /// The optimizer's moments and step count, exactly.
+  /// The optimizer's moments and step count, and the masters of weights in bfloat16, exactly.
   virtual void save_optimizer(const std::filesystem::path& file) const = 0;
   virtual void load_optimizer(const std::filesystem::path& file) = 0;
 
@@ -131,10 +132,18 @@ class Model {
   virtual std::unique_ptr<Model> clone() const = 0;
 };
 
+/// What the matrices that a model computes with are stored in. Arithmetic is float32 either way.
+enum class Precision {
+  kFloat32,
+  kBFloat16,  ///< all weights are rounded to bfloat16; what is trained has float32 masters, which are rounded after each update
+};
+
 /// How a model is kept and trained.
 struct EngineOptions {
   int threads = 0;                      ///< 0: base::usable_cores(), or what OMP_NUM_THREADS says
   std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
+  Precision precision = Precision::kFloat32;
+  bool is_frozen = false;               ///< it is only asked: in bfloat16 there are no masters, and an update is refused
   bool checkpoint_activations = false;  ///< compute each layer again on the way back, and keep only what enters it
   LoraOptions lora = {};                ///< rank above 0: freeze the weights and train adapters over them
   std::int64_t shard_bytes = 5'000'000'000;  ///< larger weights are saved as several files of at most this size

@@ -81,15 +81,31 @@ MemoryPlan plan_memory(const ModelConfig& c, const MemorySettings& s) {
   plan.trained = has_adapters ? adapter_parameter_count(c, s.lora) : plan.parameters;
   const std::string count = millions(plan.parameters), trained = millions(plan.trained);
 
-  plan.always.push_back({"weights", bytes({plan.parameters, kFloat}), count + " x 4 bytes"});
+  // What is computed with, and what float32 masters of it take where it is trained in bfloat16.
+  const std::int64_t stored = s.precision == Precision::kBFloat16 ? kFloat / 2 : kFloat;
+  const std::int64_t masters = s.precision == Precision::kBFloat16 ? kFloat : 0;
+  plan.always.push_back({"weights", bytes({plan.parameters, stored}), fmt::format("{} x {} bytes", count, stored)});
+  if (masters > 0 && !has_adapters) plan.always.push_back({"masters", bytes({plan.parameters, masters}), count + " x 4 bytes, in float32"});
+  // Under adapters the base and a moving average share the policy's frozen weights, and have adapters of their own.
+  const std::int64_t frozen = has_adapters ? s.frozen_models - 1 : s.frozen_models;
   if (has_adapters) {
-    plan.always.push_back({"adapters", bytes({1 + s.frozen_models, plan.trained, kFloat}),
-                           fmt::format("{} x {} x 4 bytes, the policy's and those of models that share its frozen weights",
-                                       1 + s.frozen_models, trained)});
-  } else {
-    plan.always.push_back({"frozen models", bytes({s.frozen_models, plan.parameters, kFloat}),
-                           fmt::format("{} x {} x 4 bytes: the base that the run is measured against{}", s.frozen_models, count,
-                                       s.frozen_models > 1 ? ", and those that the reward asks" : "")});
+    const std::int64_t sets = 2 + s.averaged_models;
+    plan.always.push_back({"adapters", bytes({sets, plan.trained, kFloat}),
+                           fmt::format("{} x {} x 4 bytes, the policy's and those of models that share its frozen weights", sets, trained)});
+  } else if (s.averaged_models > 0) {
+    plan.always.push_back({"averaged models", bytes({s.averaged_models, plan.parameters, stored + masters}),
+                           fmt::format("{} x {} x {} bytes: moving averages of the policy", s.averaged_models, count, stored + masters)});
+  }
+  if (frozen > 0) {
+    plan.always.push_back({"frozen models", bytes({frozen, plan.parameters, stored}),
+                           fmt::format("{} x {} x {} bytes: {}{}", frozen, count, stored,
+                                       has_adapters ? "" : "the base that the run is measured against",
+                                       has_adapters ? "those that the reward asks" : frozen > 1 ? ", and those that the reward asks" : "")});
+  }
+  if (s.other_policies > 0) {
+    const std::int64_t each = stored + masters + 3 * kFloat;
+    plan.always.push_back({"other policies", bytes({s.other_policies, plan.parameters, each}),
+                           fmt::format("{} x {} x {} bytes: weights, gradients and optimizer", s.other_policies, count, each)});
   }
   plan.always.push_back({"gradients", bytes({plan.trained, kFloat}), trained + " x 4 bytes"});
   plan.always.push_back({"optimizer", bytes({plan.trained, 2 * kFloat}), trained + " x 8 bytes: AdamW's two moments in float32"});

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/engine.h"
 #include "engine/lora.h"
 #include "engine/model_config.h"
 
@@ -25,8 +26,11 @@ struct MemorySettings {
   std::int64_t prompt_tokens = 256;
   std::int64_t response_tokens = 64; ///< the length limit: what the run must have room for
   std::int64_t token_budget = 16384;
-  std::int64_t frozen_models = 1;    ///< models beside the policy that are only asked, of the same shape
+  std::int64_t frozen_models = 1;    ///< models beside the policy that are only asked, of the same shape; the first is the base
+  std::int64_t averaged_models = 0;  ///< such that follow it as a moving average
+  std::int64_t other_policies = 0;   ///< such that are trained too, all of their weights
   bool checkpoint_activations = false;
+  Precision precision = Precision::kFloat32;
   LoraOptions lora = {};             ///< rank 0: the weights are trained
 };
 

@@ -55,7 +55,11 @@ class TeacherVotes final : public Gatherer {
     if (context.checkpoint.empty()) {
       teacher_ = context.policy.model->clone();
     } else {
-      teacher_ = open_text_model(context.checkpoint / kFolder, context.models).model;
+      const TrainOptions& options = context.options;
+      engine::EngineOptions engine = whole_options(options.memory, options.threads);
+      engine.profile = context.models.profile;
+      teacher_ = open_text_model(context.checkpoint / kFolder, engine).model;
+      if (has_masters(options.memory)) teacher_->load_optimizer(context.checkpoint / kFolder / kOptimizer);
     }
   }
 
@@ -76,11 +80,13 @@ class TeacherVotes final : public Gatherer {
     const std::filesystem::path folder = checkpoint / kFolder;
     base::create_new_folder(folder);
     teacher_->save(folder);
+    if (has_masters(context_.options.memory)) teacher_->save_optimizer(folder / kOptimizer);
     copy_tokenizer(context_.options.model, folder);
   }
 
  private:
   static constexpr const char* kFolder = "teacher";
+  static constexpr const char* kOptimizer = "optimizer.safetensors";
 
   EvidenceContext context_;
   engine::SamplingOptions sampling_;

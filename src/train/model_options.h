@@ -10,7 +10,22 @@
 
 namespace whet::train {
 
+/// The choices of a field `precision`.
+inline base::Allowed precisions() { return base::one_of({"float32", "bfloat16"}); }
+inline constexpr const char* kAskedPrecisionHelp =
+    "float32, or bfloat16: weights are rounded to bfloat16, half the memory; arithmetic is float32";
+
+inline engine::Precision precision_of(const std::string& name) {
+  return name == "bfloat16" ? engine::Precision::kBFloat16 : engine::Precision::kFloat32;
+}
+
+/// Of a model that is never trained.
+inline engine::EngineOptions asking_options(std::int64_t threads, const std::string& precision) {
+  return {.threads = static_cast<int>(threads), .precision = precision_of(precision), .is_frozen = true};
+}
+
 struct ModelOptions {
+  std::string precision = "float32";
   std::int64_t lora_rank = 0;
   double lora_alpha = 0;
   std::vector<std::string> lora_targets;
@@ -20,6 +35,9 @@ struct ModelOptions {
 template <class Visitor>
 void visit_fields(ModelOptions& o, Visitor&& visit) {
   using namespace base;
+  visit(o.precision, "precision",
+        "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; arithmetic, "
+        "gradients and optimizer are float32", precisions());
   visit(o.lora_rank, "lora-rank", "freeze the weights and train adapters of this rank over them (LoRA); 0: train the weights",
         count_from(0));
   visit(o.lora_alpha, "lora-alpha", "adapters are scaled by alpha / rank; 0: twice the rank", at_least(0));
@@ -48,8 +66,17 @@ inline engine::LoraOptions lora_options(const ModelOptions& options, std::int64_
 
 inline engine::EngineOptions engine_options(const ModelOptions& options, std::int64_t threads, std::int64_t seed) {
   return {.threads = static_cast<int>(threads),
+          .precision = precision_of(options.precision),
           .checkpoint_activations = options.checkpoint_activations,
           .lora = lora_options(options, seed)};
 }
+
+/// Of a policy beside the run's own, all of whose weights are trained or averaged.
+inline engine::EngineOptions whole_options(const ModelOptions& options, std::int64_t threads) {
+  return {.threads = static_cast<int>(threads), .precision = precision_of(options.precision)};
+}
+
+/// Weights in bfloat16 are saved with float32 masters beside them.
+inline bool has_masters(const ModelOptions& options) { return options.precision == "bfloat16" && options.lora_rank == 0; }
 
 }  // namespace whet::train

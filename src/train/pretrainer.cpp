@@ -86,7 +86,10 @@ Pretrainer::Pretrainer(const fs::path& folder) {
 }
 
 engine::EngineOptions Pretrainer::engine_options(std::int64_t vocabulary) {
-  return {.threads = static_cast<int>(options_.threads), .vocabulary_in_use = vocabulary, .profile = &profile_};
+  engine::EngineOptions engine{.threads = static_cast<int>(options_.threads), .vocabulary_in_use = vocabulary};
+  engine.precision = precision_of(options_.precision);
+  engine.profile = &profile_;
+  return engine;
 }
 
 void Pretrainer::make_tokenizer() {

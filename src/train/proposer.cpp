@@ -38,7 +38,7 @@ class Proposer final : public Gatherer {
                        context.options.source.task);
     }
     prompt_ = model_.tokenizer.encode(*prompt);
-    if (context.options.loss.kl_coefficient > 0) start_ = open_start(context).model;
+    if (context.options.loss.kl_coefficient > 0) start_ = open_start(context, context.models).model;
     if (!context.checkpoint.empty()) model_.model->load_optimizer(context.checkpoint / kFolder / kOptimizer);
   }
 
@@ -109,13 +109,15 @@ class Proposer final : public Gatherer {
     return name.empty() ? std::filesystem::path(context.options.model) : resolve_model(name);
   }
 
-  static TextModel open_start(const EvidenceContext& context) {
-    return open_text_model(start_folder(context), context.models);
+  static TextModel open_start(const EvidenceContext& context, const engine::EngineOptions& options) {
+    return open_text_model(start_folder(context), options);
   }
 
   static TextModel open(const EvidenceContext& context) {
-    if (context.checkpoint.empty()) return open_start(context);
-    return open_text_model(context.checkpoint / kFolder, context.models);
+    engine::EngineOptions options = whole_options(context.options.memory, context.options.threads);
+    options.profile = context.models.profile;
+    if (context.checkpoint.empty()) return open_start(context, options);
+    return open_text_model(context.checkpoint / kFolder, options);
   }
 
   /// The solver can be asked: the problem and its answer have room, and its tokenizer can spell it.

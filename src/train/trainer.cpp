@@ -97,7 +97,8 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
   task_ = make_training_task(options_, options_.model);
-  const engine::EngineOptions others{.threads = static_cast<int>(options_.threads), .profile = &profile_};
+  engine::EngineOptions others = asking_options(options_.threads, options_.memory.precision);
+  others.profile = &profile_;
   engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
   engine.profile = &profile_;
   const base::Span span(&profile_, base::Phase::kOther, "opening");
@@ -105,7 +106,9 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   // Adapters begin as no correction: a copy of the policy is then the base, and shares its frozen weights.
   const bool has_adapters = engine.lora.rank > 0;
   policy_.emplace(open_text_model(checkpoint.empty() || has_adapters ? base : checkpoint, engine));
-  base_ = checkpoint.empty() || has_adapters ? policy_->model->clone() : open_text_model(base, others).model;
+  // Nor is the base of a policy in bfloat16 a copy of it: it needs no masters.
+  const bool is_copy = has_adapters || (checkpoint.empty() && !has_masters(options_.memory));
+  base_ = is_copy ? policy_->model->clone() : open_text_model(base, others).model;
   if (has_adapters && !checkpoint.empty()) policy_->model->load_adapters(checkpoint);
   evidence_.emplace(EvidenceContext{*policy_, *task_, options_, checkpoint, base_.get(), others}, scoring_->terms());
   // Last: that a reward cannot be had at all matters more than a problem that does not fit.

@@ -3,10 +3,11 @@
 Compared is every file of the run but those that hold what a clock said (timings, event file) and the manifest, which
 holds the command line. The TensorBoard events' steps, tags and values are compared by tests/store.
 """
+import shutil
 import signal
 import unittest
 
-from driver import TINY, WhetTest, flags, metrics_lines, read_metrics, repeatable, start_and_signal, tree, whet
+from driver import TINY, WhetTest, flags, metrics_lines, read_metrics, read_safetensors, repeatable, start_and_signal, tree, whet
 
 TRAINING = dict(task="sort", steps=12, prompts=6, samples=4, eval_every=2, eval_problems=10, eval_samples=2,
                 checkpoint_every=4, rollouts_every=3, learning_rate=0.002, threads=1)
@@ -68,6 +69,18 @@ class Resume(WhetTest):
         # Before the teacher's first checkpoint, and between two of them.
         self.check_same(self.kill_at(arguments, [3, 7]), whole)
 
+    def test_training_in_bfloat16_goes_on_to_the_same_bytes(self):
+        arguments = training(self.model, precision="bfloat16", learning_rate=1e-5, reward="teacher-vote + 0.3*majority-vote",
+                             teacher_decay=0.5, teacher_decay_end=0.9)
+        whole = self.uninterrupted(arguments)
+        # Half the bytes of the weights, and masters beside them: steps of 1e-5 would be lost in the weights alone.
+        for name in ("", "teacher/"):
+            folder = self.folder / "whole/checkpoints/step-000012" / name
+            weights, _ = read_safetensors(folder / "model.safetensors")
+            self.assertEqual({entry["dtype"] for key, entry in weights.items() if key != "__metadata__"}, {"BF16"})
+            self.assertIn("master_weights", read_safetensors(folder / "optimizer.safetensors")[0])
+        self.check_same(self.kill_at(arguments, [3, 7]), whole)
+
     def test_a_proposer_and_its_solver_go_on_to_the_same_bytes(self):
         arguments = training("sort-ask", reward="challenger", prompts=16, learning_rate=3e-4, kl_coefficient=0.01, warmup_steps=3)
         whole = self.uninterrupted(arguments)
@@ -118,6 +131,11 @@ class Resume(WhetTest):
     def test_pretraining_killed_or_interrupted_goes_on_to_the_same_bytes(self):
         whole = self.uninterrupted(pretraining())
         self.check_same(self.kill_at(pretraining(), [2, 9, 15]), whole)
+        half = self.folder / "half"
+        self.ok(*pretraining(precision="bfloat16"), "--out", half)
+        whole_half = repeatable(half)
+        shutil.rmtree(self.folder / "killed")
+        self.check_same(self.kill_at(pretraining(precision="bfloat16"), [9]), whole_half)
         run = self.folder / "stopped"
         process = start_and_signal([*pretraining(), "--out", run], run, 8, signal.SIGINT)
         self.assertEqual(process.returncode, 130, process.err)

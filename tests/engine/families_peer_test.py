@@ -71,12 +71,18 @@ def compare(families, name, seed, tool, folder):
     }
     unknown = {key for key in actual if key.startswith("gradient.")} - {f"gradient.{weight}" for weight in gradients}
     assert not unknown, unknown
-    loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
-        folder / "out/saved", dtype=torch.float32, output_loading_info=True
-    )
-    assert not any(report.values()), report
-    again, _ = families.run(loaded.eval(), sequences)
-    found["saved"] = max(relative(a, b) for a, b in zip(again, logits))
+
+    def logits_of(saved):
+        loaded, report = transformers.AutoModelForCausalLM.from_pretrained(
+            folder / "out" / saved, dtype=torch.float32, output_loading_info=True
+        )
+        assert not any(report.values()), report
+        return families.run(loaded.eval(), sequences)[0]
+
+    found["saved"] = max(relative(a, b) for a, b in zip(logits_of("saved"), logits))
+    stored = {tensor.dtype for file in (folder / "out/saved_bfloat16").glob("*.safetensors") for tensor in load_file(file).values()}
+    assert stored == {torch.bfloat16}, stored
+    found["bfloat16"] = max(relative(actual[f"bfloat16.{i}"], wanted) for i, wanted in enumerate(logits_of("saved_bfloat16")))
     return found
 
 
@@ -94,8 +100,8 @@ def main():
     transformers.logging.set_verbosity_error()
     torch.set_num_threads(1)
     print(f"transformers {transformers.__version__}, PyTorch {torch.__version__}, {options.seeds} random checkpoints each\n")
-    print("| checkpoint | file | logits | gradients | sampler to update | written, then read by transformers |")
-    print("|---|---|---|---|---|---|")
+    print("| checkpoint | file | logits | gradients | sampler to update | written, then read by transformers | in bfloat16 |")
+    print("|---|---|---|---|---|---|---|")
     good = True
     for name, (_, _, dtype, shard) in families.VARIANTS.items():
         worst = {}
@@ -105,7 +111,7 @@ def main():
                     worst[key] = max(value, worst.get(key, 0.0))
         file = dtype + (", shards" if shard else "")
         print(f"| {name} | {file} | " + " | ".join(f"{worst[k]:.1e}" for k in ("logits", "gradients", "sampled")) + " | "
-              + ("equal" if worst["saved"] == 0 else f"{worst['saved']:.1e}") + " |", flush=True)
+              + ("equal" if worst["saved"] == 0 else f"{worst['saved']:.1e}") + f" | {worst['bfloat16']:.1e} |", flush=True)
         good = good and all(value <= LIMIT for value in worst.values()) and worst["saved"] == 0
     sys.exit(0 if good else 1)
 

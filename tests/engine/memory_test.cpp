@@ -74,6 +74,32 @@ TEST(MemoryPlan, KnowsWhatAdaptersAndComputingLayersAgainSave) {
   EXPECT_LT(adapted.peak(), again.peak() - 15 * again.parameters);  // frozen copy, gradients, moments: 16 bytes each
 }
 
+TEST(MemoryPlan, CountsMastersWhereWeightsInBFloat16AreTrained) {
+  const auto always = [](MemorySettings settings, Precision precision) {
+    settings.precision = precision;
+    std::int64_t total = 0;
+    for (const MemoryUse& use : plan_memory(large(), settings).always) total += use.bytes;
+    return total;
+  };
+  const auto saved = [&](const MemorySettings& settings) {  // bytes for each parameter
+    return static_cast<double>(always(settings, Precision::kFloat32) - always(settings, Precision::kBFloat16)) /
+           static_cast<double>(parameter_count(large()));
+  };
+  EXPECT_EQ(saved({}), 0);  // the base's half is what the policy's second copy takes
+  EXPECT_EQ(saved({.frozen_models = 3}), 4);
+  EXPECT_EQ(saved({.averaged_models = 1}), -2);
+  EXPECT_EQ(saved({.other_policies = 1}), -2);
+  EXPECT_EQ(saved({.lora = {.rank = 8, .alpha = 16, .targets = {"q_proj"}}}), 2);
+}
+
+TEST(MemoryPlan, SharesWeightsUnderAdaptersWithTheBaseAndAnAverageAlone) {
+  const LoraOptions lora{.rank = 8, .alpha = 16, .targets = {"q_proj"}};
+  const std::int64_t adapters = 4 * adapter_parameter_count(large(), lora), weights = 4 * parameter_count(large());
+  const std::int64_t one = plan_memory(large(), {.lora = lora}).peak();
+  EXPECT_EQ(plan_memory(large(), {.averaged_models = 1, .lora = lora}).peak() - one, adapters);
+  EXPECT_EQ(plan_memory(large(), {.frozen_models = 2, .lora = lora}).peak() - one, weights);
+}
+
 TEST(MemoryPlan, HasMicroBatchesAsPackingCutsThem) {
   const auto rows = [](std::int64_t prompts, std::int64_t samples, std::int64_t prompt, std::int64_t response, std::int64_t budget) {
     return micro_batch_rows({.prompts = prompts, .samples = samples, .prompt_tokens = prompt, .response_tokens = response,

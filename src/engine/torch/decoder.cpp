@@ -68,26 +68,57 @@ std::int64_t numel(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-Decoder::Decoder(ModelConfig config, at::ScalarType dtype)
+Decoder::Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters)
     : config_(std::move(config)),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
       head_norm_(config_.family().head_norm),
       layers_(static_cast<std::size_t>(config_.num_hidden_layers)) {
-  std::int64_t total = 0;
+  std::int64_t total = 0, of_vectors = 0;
   for (const Slot& slot : slots()) {
-    for (const auto& part : slot.parts) total += numel(part.second);
+    for (const auto& part : slot.parts) {
+      total += numel(part.second);
+      if (is_vector(slot)) of_vectors += numel(part.second);
+    }
   }
-  weights_ = at::zeros({total}, at::TensorOptions().dtype(dtype));
+  if (dtype == at::kBFloat16) {
+    rounded_ = at::zeros({total}, at::kBFloat16);
+    vectors_ = at::zeros({of_vectors}, at::kFloat);
+    weights_ = has_masters ? at::zeros({total}, at::kFloat) : rounded_;
+  } else {
+    weights_ = at::zeros({total}, at::TensorOptions().dtype(dtype));
+  }
   make_windows();
 }
 
+bool Decoder::is_vector(const Slot& slot) { return slot.parts[0].second.size() == 1; }
+
+void Decoder::round_weights() {
+  if (!rounded_.defined()) return;
+  const torch::NoGradGuard no_grad;
+  if (has_masters()) rounded_.copy_(weights_);
+  std::int64_t offset = 0, vector = 0;
+  for (const Slot& slot : slots()) {
+    for (const auto& part : slot.parts) {
+      const std::int64_t count = numel(part.second);
+      if (is_vector(slot)) {
+        vectors_.narrow(0, vector, count).copy_(rounded_.narrow(0, offset, count));
+        vector += count;
+      }
+      offset += count;
+    }
+  }
+}
+
 void Decoder::make_windows() {
-  std::int64_t offset = 0;
+  std::int64_t offset = 0, vector = 0;
   for (const Slot& slot : slots()) {
     std::vector<std::int64_t> shape = slot.parts[0].second;
     for (std::size_t i = 1; i < slot.parts.size(); ++i) shape[0] += slot.parts[i].second[0];
-    *slot.leaf = weights_.narrow(0, offset, numel(shape)).view(shape).detach().requires_grad_(!adapters_.defined());
+    const bool is_apart = rounded_.defined() && is_vector(slot);
+    const at::Tensor window = is_apart ? vectors_.narrow(0, vector, numel(shape)) : computed_weights().narrow(0, offset, numel(shape));
+    *slot.leaf = window.view(shape).detach().requires_grad_(!adapters_.defined() && !is_frozen());
     offset += numel(shape);
+    if (is_apart) vector += numel(shape);
   }
   if (config_.tie_word_embeddings) head_ = embedding_;
   offset = 0;
@@ -103,6 +134,7 @@ void Decoder::make_windows() {
 }
 
 at::Tensor& Decoder::gradients() {
+  if (is_frozen()) throw std::logic_error("a frozen model has no gradients");
   if (!gradients_.defined()) {
     gradients_ = at::zeros_like(trained());
     std::int64_t offset = 0;
@@ -137,7 +169,7 @@ const RotaryTable& Decoder::rotary(std::int64_t positions) {
   if (!rotary_.cosine.defined() || rotary_.cosine.size(0) < positions) {
     std::int64_t size = 256;
     while (size < positions) size *= 2;
-    rotary_ = rotary_table(size, config_, weights_.scalar_type());
+    rotary_ = rotary_table(size, config_, arithmetic());
   }
   return rotary_;
 }
@@ -243,6 +275,7 @@ std::vector<Decoder::NamedWindow> Decoder::windows(const at::Tensor& flat) const
 }
 
 std::vector<Decoder::NamedWindow> Decoder::named_weights() const { return windows(weights_); }
+std::vector<Decoder::NamedWindow> Decoder::named_computed_weights() const { return windows(computed_weights()); }
 std::vector<Decoder::NamedWindow> Decoder::named_gradients() {
   return adapters_.defined() ? adapter_windows(gradients()) : windows(gradients());
 }
@@ -259,9 +292,13 @@ void Decoder::initialize(std::uint64_t seed) {
     for (std::int64_t i = 0; i < values.numel(); ++i) out[i] = random.normal() * config_.initializer_range;
     entry.window.copy_(values);
   }
+  round_weights();
 }
 
-void Decoder::copy_from(const Decoder& other) { weights_.copy_(other.weights_); }
+void Decoder::copy_from(const Decoder& other) {
+  weights_.copy_(other.weights_);
+  round_weights();
+}
 
 std::shared_ptr<Decoder> Decoder::clone() const {
   auto copy = std::make_shared<Decoder>(*this);
@@ -269,6 +306,10 @@ std::shared_ptr<Decoder> Decoder::clone() const {
     copy->adapters_ = adapters_.clone();
   } else {
     copy->weights_ = weights_.clone();
+    if (rounded_.defined()) {
+      copy->rounded_ = has_masters() ? rounded_.clone() : copy->weights_;
+      copy->vectors_ = vectors_.clone();
+    }
   }
   copy->gradients_ = at::Tensor();
   for (LayerWeights& layer : copy->layers_) {
@@ -324,6 +365,7 @@ void Decoder::load(const std::filesystem::path& folder) {
     const TensorView& view = checkpoint.get(entry.name);  // before file_of, which only knows what is there
     copy_tensor(view, entry.window, checkpoint.file_of(entry.name).string(), entry.name);
   }
+  round_weights();
   for (const std::string& name : checkpoint.names()) {
     if (known.contains(name) || is_derived(name)) continue;
     if (config_.tie_word_embeddings && name == "lm_head.weight") {

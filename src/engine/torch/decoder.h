@@ -36,8 +36,11 @@ struct LayerWeights {
 
 class Decoder {
  public:
-  /// Weights are zero until set by `load`, `initialize` or `copy_from`. dtype: float32, or float64 for gradient checks.
-  Decoder(ModelConfig config, at::ScalarType dtype);
+  /// Weights are zero until set by `load`, `initialize` or `copy_from`. dtype: float32, float64 for gradient checks, or bfloat16:
+  /// products then read weights in bfloat16, and norms, biases and all arithmetic are float32, the values of norms and biases
+  /// rounded too. With masters the weights themselves are float32 and rounded into what the products read; without, they cannot
+  /// be trained.
+  Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters = true);
 
   const ModelConfig& config() const { return config_; }
   kernels::HeadShape shape() const { return shape_; }
@@ -46,9 +49,17 @@ class Decoder {
   const at::Tensor& head() const { return head_; }                    // [V, D]; the embedding itself when tied
   const std::vector<LayerWeights>& layers() const { return layers_; }
 
-  /// All weights as one vector; the tensors above are windows into it.
+  /// All weights as one vector; the tensors above are windows into it, or, in bfloat16, hold what it rounds to.
   at::Tensor& weights() { return weights_; }
   const at::Tensor& weights() const { return weights_; }
+  /// What the model computes with, as one vector: `weights`, or what they round to.
+  const at::Tensor& computed_weights() const { return rounded_.defined() ? rounded_ : weights_; }
+  /// float32 weights stand behind those in bfloat16.
+  bool has_masters() const { return rounded_.defined() && weights_.scalar_type() == at::kFloat; }
+  /// Nothing in it can be trained.
+  bool is_frozen() const { return !adapters_.defined() && weights_.scalar_type() == at::kBFloat16; }
+  /// Whoever has changed `weights` calls this: what the model computes with follows.
+  void round_weights();
   /// What training changes, and its gradients, each as one vector: the weights, or the adapters where there are some.
   at::Tensor& trained() { return adapters_.defined() ? adapters_ : weights_; }
   const at::Tensor& trained() const { return adapters_.defined() ? adapters_ : weights_; }
@@ -93,11 +104,13 @@ class Decoder {
     at::Tensor window;
   };
   std::vector<NamedWindow> named_weights() const;
+  /// Of `computed_weights`.
+  std::vector<NamedWindow> named_computed_weights() const;
   /// Of what is trained.
   std::vector<NamedWindow> named_gradients();
   /// As PEFT names them; empty without adapters.
   std::vector<NamedWindow> named_adapters() const;
-  /// The weights with the adapters' corrections added: copies where there are some.
+  /// The weights that it computes with, widened from bfloat16, and the adapters' corrections added: copies where that changes any.
   std::vector<NamedWindow> merged_weights() const;
 
   /// One layer: x [N, D] to what enters the next.
@@ -107,15 +120,20 @@ class Decoder {
   struct Slot;
   struct AdapterSlot;
   std::vector<Slot> slots();
+  static bool is_vector(const Slot& slot);  ///< a norm or a bias
   std::vector<AdapterSlot> adapter_slots();
   std::vector<NamedWindow> windows(const at::Tensor& flat) const;
   std::vector<NamedWindow> adapter_windows(const at::Tensor& flat) const;
   void make_windows();
+  /// Of all arithmetic.
+  at::ScalarType arithmetic() const { return rounded_.defined() ? at::kFloat : weights_.scalar_type(); }
 
   ModelConfig config_;
   kernels::HeadShape shape_;
   HeadNorm head_norm_;
   at::Tensor weights_;    // [P]
+  at::Tensor rounded_;    // [P] bfloat16 of `weights_`, or that itself without masters; undefined in other types
+  at::Tensor vectors_;    // beside it: all norms and biases, as float32
   LoraOptions lora_;
   at::Tensor adapters_;   // all adapters, undefined without
   at::Tensor gradients_;  // of what is trained, made at first use

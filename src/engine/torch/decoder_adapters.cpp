@@ -39,7 +39,7 @@ void Decoder::add_adapters(const LoraOptions& options) {
   lora_ = options;
   std::int64_t total = 0;
   for (const AdapterSlot& slot : adapter_slots()) total += lora_.rank * (slot.inputs + slot.outputs);
-  adapters_ = at::zeros({total}, weights_.options());
+  adapters_ = at::zeros({total}, at::TensorOptions().dtype(arithmetic()));
   gradients_ = at::Tensor();
   make_windows();
   for (const NamedWindow& entry : named_adapters()) {
@@ -74,7 +74,8 @@ std::vector<Decoder::NamedWindow> Decoder::named_adapters() const {
 
 std::vector<Decoder::NamedWindow> Decoder::merged_weights() const {
   const torch::NoGradGuard no_grad;
-  std::vector<NamedWindow> all = named_weights();
+  std::vector<NamedWindow> all = named_computed_weights();
+  for (NamedWindow& entry : all) entry.window = entry.window.to(arithmetic());
   const auto adapters = named_adapters();  // pairs of A and B
   for (std::size_t i = 0; i < adapters.size(); i += 2) {
     const std::string_view name = adapters[i].name;

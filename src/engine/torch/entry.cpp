@@ -32,6 +32,12 @@ void prepare_process(const EngineOptions& options) {
   }
 }
 
+/// Weights under adapters are never trained.
+std::shared_ptr<Decoder> new_decoder(const ModelConfig& config, const EngineOptions& options, bool has_adapters) {
+  const at::ScalarType type = options.precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
+  return std::make_shared<Decoder>(config, type, /*has_masters=*/!options.is_frozen && !has_adapters);
+}
+
 /// `lora`: rank 0 for none. `adapters`: the folder that has them, empty for new ones.
 std::unique_ptr<Model> finish(std::shared_ptr<Decoder> decoder, const EngineOptions& options, const LoraOptions& lora,
                               const std::filesystem::path& weights, const std::filesystem::path& adapters) {
@@ -49,14 +55,14 @@ std::unique_ptr<Model> open(const std::filesystem::path& folder, const EngineOpt
     base::user_error("model", "{} is an adapter already, want the model itself to train adapters over", folder.string());
   }
   const std::filesystem::path weights = adapter ? adapter->base : folder;
-  auto decoder = std::make_shared<Decoder>(read_model_config(weights), at::kFloat);
+  auto decoder = new_decoder(read_model_config(weights), options, adapter.has_value() || options.lora.rank > 0);
   decoder->load(weights);
   return finish(std::move(decoder), options, adapter ? adapter->lora : options.lora, weights, adapter ? folder : std::filesystem::path());
 }
 
 std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options) {
   prepare_process(options);
-  auto decoder = std::make_shared<Decoder>(config, at::kFloat);
+  auto decoder = new_decoder(config, options, options.lora.rank > 0);
   decoder->initialize(seed);
   return finish(std::move(decoder), options, options.lora, {}, {});
 }

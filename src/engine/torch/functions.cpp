@@ -88,7 +88,8 @@ struct Embedding : Function<Embedding> {
     context->saved_data["sizes"] = table.sizes().vec();
     keep_place(context, "table", table);
     keep_batch(context, batch);
-    return at::index_select(table, 0, ids);
+    const at::Tensor rows = at::index_select(table, 0, ids);
+    return rows.scalar_type() == at::kBFloat16 ? rows.to(at::kFloat) : rows;
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {

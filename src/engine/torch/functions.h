@@ -1,4 +1,5 @@
-// The model's own operations as autograd functions over the kernels. Tensors are contiguous, on the CPU, float or double.
+// The model's own operations as autograd functions over the kernels. Tensors are contiguous, on the CPU, float or double; matrices
+// beside float numbers may be in bfloat16, and then want a place where their gradient, in float, is collected.
 #pragma once
 
 #include "engine/torch/kernels.h"
@@ -22,7 +23,7 @@ struct Adapter {
 /// Changes y, [N, at least first_column + F], and returns it. x: [N, D].
 at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& adapter, double scale);
 
-/// The rows of a table that the batch's tokens name. table: [V, D] -> [N, D]. `batch` must outlive the backward pass.
+/// The rows of a table that the batch's tokens name, widened where it is in bfloat16. table: [V, D] -> [N, D]. `batch` must outlive the backward pass.
 at::Tensor embed_tokens(const at::Tensor& table, const PackedBatch& batch);
 
 /// y = weight * x / rms(x). x: [N, D], weight: [D].

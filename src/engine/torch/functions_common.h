@@ -26,7 +26,8 @@ inline const PackedBatch& kept_batch(torch::autograd::AutogradContext* context) 
 }
 
 /// Where a leaf's gradient is collected; undefined when it has no such place yet. A function that adds to it there, and hands
-/// nothing back, spares autograd a tensor of the weight's size.
+/// nothing back, spares autograd a tensor of the weight's size. It is what lets a weight in bfloat16 have a gradient in float32,
+/// which autograd itself would not allow.
 inline at::Tensor place_of(const at::Tensor& leaf) {
   return leaf.defined() && leaf.is_leaf() && leaf.requires_grad() ? leaf.grad() : at::Tensor();
 }
@@ -54,6 +55,16 @@ struct GradientTarget {
 
 // The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
 
+/// Calls body(pointer) with the numbers of a weight in float or bfloat16.
+template <class Body>
+void with_weight(const at::Tensor& weight, const Body& body) {
+  if (weight.scalar_type() == at::kBFloat16) {
+    body(reinterpret_cast<const kernels::BFloat16*>(weight.const_data_ptr<at::BFloat16>()));
+  } else {
+    body(weight.const_data_ptr<float>());
+  }
+}
+
 /// x W^T + residual + bias, the last two where defined, into `y`. Float adds what it can while the product's sums are in
 /// registers.
 inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
@@ -70,8 +81,9 @@ inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::T
   } else if (bias.defined()) {
     add = {bias.const_data_ptr<float>(), /*one_row=*/true};
   }
-  kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
-                              add, y.data_ptr<float>());
+  with_weight(weight, [&](const auto* w) {
+    kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add, y.data_ptr<float>());
+  });
   if (residual.defined() && bias.defined()) {
     kernels::add_row(y.data_ptr<float>(), bias.const_data_ptr<float>(), y.size(0), y.size(1));
   }
@@ -88,8 +100,9 @@ inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tens
   if (dy.scalar_type() == at::kDouble) {
     at::mm_out(dx, dy, weight);
   } else {
-    kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), weight.const_data_ptr<float>(), weight.size(0), weight.size(1),
-                           dx.data_ptr<float>());
+    with_weight(weight, [&](const auto* w) {
+      kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), w, weight.size(0), weight.size(1), dx.data_ptr<float>());
+    });
   }
 }
 

@@ -109,7 +109,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const auto place = context->saved_data.find("weight_gradient");
     const bool is_placed = place != context->saved_data.end();
     const bool is_wanted = is_placed || context->needs_input_grad(1);
-    at::Tensor d_weight = is_placed ? place->second.toTensor() : is_wanted ? at::zeros_like(weight) : at::Tensor();
+    at::Tensor d_weight = is_placed ? place->second.toTensor() : is_wanted ? at::zeros(weight.sizes(), hidden.options()) : at::Tensor();
     const TargetsByRow targets(batch);
     const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(hidden.size(0), vocabulary);
     const at::Tensor place_of_logits = at::empty({chunk, vocabulary}, hidden.options());

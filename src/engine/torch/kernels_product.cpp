@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <type_traits>
+#include <utility>
 
 #include "engine/torch/parallel.h"
 #include "engine/torch/simd_math.h"
@@ -15,6 +17,8 @@ constexpr std::int64_t kPanel = 32;
 constexpr int kRows = 8;
 /// Work below which one thread is faster than waking others.
 constexpr std::int64_t kSerialFlops = 1 << 21;
+/// What laying out a number takes, in the flops that take as long.
+constexpr double kLayFlops = 8;
 
 /// Vectors of the widths that processors have. The compiler splits them where one is missing.
 typedef float Vector16 __attribute__((vector_size(64), may_alias));
@@ -120,28 +124,143 @@ WHET_INLINE void run_tiles(const Block& t) {
   }
 }
 
+typedef std::uint16_t Halves16 __attribute__((vector_size(32)));
+typedef std::uint16_t Halves8 __attribute__((vector_size(16)));
+typedef std::uint16_t Halves4 __attribute__((vector_size(8)));
+typedef std::uint32_t Wholes16 __attribute__((vector_size(64)));
+typedef std::uint32_t Wholes8 __attribute__((vector_size(32)));
+typedef std::uint32_t Wholes4 __attribute__((vector_size(16)));
+
+template <class Halves, class Wholes, class V>
+WHET_INLINE void load_halves(const BFloat16* from, V& to) {
+  Halves halves;
+  std::memcpy(&halves, from, sizeof(halves));
+  const Wholes wholes = __builtin_convertvector(halves, Wholes) << 16;
+  std::memcpy(&to, &wholes, sizeof(to));
+}
+
+/// As many consecutive numbers as the vector has lanes.
+template <class V>
+WHET_INLINE void load(const float* from, V& to) { std::memcpy(&to, from, sizeof(V)); }
+WHET_INLINE void load(const BFloat16* from, Vector16& to) { load_halves<Halves16, Wholes16>(from, to); }
+WHET_INLINE void load(const BFloat16* from, Vector8& to) { load_halves<Halves8, Wholes8>(from, to); }
+WHET_INLINE void load(const BFloat16* from, Vector4& to) { load_halves<Halves4, Wholes4>(from, to); }
+
+/// Lanes of `a` with the bit kStep change places with those of `b` without it.
+template <int kStep, class V, int... kLane>
+WHET_INLINE void exchange(V& a, V& b, std::integer_sequence<int, kLane...>) {
+  constexpr int kLanes = sizeof...(kLane);
+  const V first = __builtin_shufflevector(a, b, ((kLane & kStep) != 0 ? kLane - kStep + kLanes : kLane)...);
+  b = __builtin_shufflevector(a, b, ((kLane & kStep) != 0 ? kLane + kLanes : kLane + kStep)...);
+  a = first;
+}
+
+/// Transposes a square of vectors in place: blocks of ever larger sides are exchanged across the diagonal.
+template <class V, int kStep = 1>
+WHET_INLINE void transpose(V* square) {
+  constexpr int kLanes = sizeof(V) / sizeof(float);
+  if constexpr (kStep < kLanes) {
+    for (int i = 0; i < kLanes; ++i) {
+      if ((i & kStep) == 0) exchange<kStep>(square[i], square[i + kStep], std::make_integer_sequence<int, kLanes>());
+    }
+    transpose<V, 2 * kStep>(square);
+  }
+}
+
+/// `valid` rows of w, `stride` numbers apart, become the columns of a panel: panel[k][j] = w[j][k].
+template <class V, class W>
+WHET_INLINE void lay_columns(const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  constexpr int kLanes = sizeof(V) / sizeof(float);
+  const auto one_by_one = [&](std::int64_t first, std::int64_t last, std::int64_t k) {
+    for (; k < inner; ++k) {
+      for (std::int64_t j = first; j < last; ++j) panel[k * kPanel + j] = widened(w[j * stride + k]);
+    }
+  };
+  std::int64_t j = 0;
+  for (; j + kLanes <= valid; j += kLanes) {
+    std::int64_t k = 0;
+    for (; k + kLanes <= inner; k += kLanes) {
+      V square[kLanes];
+      for (int i = 0; i < kLanes; ++i) load(w + (j + i) * stride + k, square[i]);
+      transpose(square);
+      for (int i = 0; i < kLanes; ++i) *reinterpret_cast<V*>(panel + (k + i) * kPanel + j) = square[i];
+    }
+    one_by_one(j, j + kLanes, k);
+  }
+  one_by_one(j, valid, 0);
+}
+
+/// Rows of w, `stride` numbers apart, cut at the panel's width: panel[k][j] = w[k][j].
+template <class W>
+WHET_INLINE void lay_rows(const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  for (std::int64_t k = 0; k < inner; ++k) {
+    if constexpr (std::is_same_v<W, float>) {
+      std::memcpy(panel + k * kPanel, w + k * stride, static_cast<std::size_t>(valid) * sizeof(float));
+    } else {
+      for (std::int64_t j = 0; j < valid; ++j) panel[k * kPanel + j] = widened(w[k * stride + j]);
+    }
+  }
+}
+
 using BlockFunction = void (*)(const Block&);
+template <class W>
+using LayFunction = void (*)(const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel);
 struct Implementation {
   BlockFunction rows;
   BlockFunction tiles;
+  LayFunction<float> float_columns;
+  LayFunction<BFloat16> bfloat16_columns;
+  LayFunction<BFloat16> bfloat16_rows;
+
+  LayFunction<float> columns(const float*) const { return float_columns; }
+  LayFunction<BFloat16> columns(const BFloat16*) const { return bfloat16_columns; }
+  LayFunction<float> plain_rows(const float*) const { return lay_rows<float>; }
+  LayFunction<BFloat16> plain_rows(const BFloat16*) const { return bfloat16_rows; }
 };
 
 #if defined(__x86_64__)
 __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void rows_v4(const Block& t) { run_rows<Vector16>(t); }
 __attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void tiles_v4(const Block& t) { run_tiles<Vector16>(t); }
+__attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void float_columns_v4(const float* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector16>(w, stride, inner, valid, panel);
+}
+__attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void bfloat16_columns_v4(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector16>(w, stride, inner, valid, panel);
+}
+__attribute__((target("arch=x86-64-v4,prefer-vector-width=512"))) void bfloat16_rows_v4(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_rows(w, stride, inner, valid, panel);
+}
 __attribute__((target("arch=x86-64-v3"))) void rows_v3(const Block& t) { run_rows<Vector8>(t); }
 __attribute__((target("arch=x86-64-v3"))) void tiles_v3(const Block& t) { run_tiles<Vector8>(t); }
+__attribute__((target("arch=x86-64-v3"))) void float_columns_v3(const float* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector8>(w, stride, inner, valid, panel);
+}
+__attribute__((target("arch=x86-64-v3"))) void bfloat16_columns_v3(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector8>(w, stride, inner, valid, panel);
+}
+__attribute__((target("arch=x86-64-v3"))) void bfloat16_rows_v3(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_rows(w, stride, inner, valid, panel);
+}
 #endif
 void rows_plain(const Block& t) { run_rows<Vector4>(t); }
 void tiles_plain(const Block& t) { run_tiles<Vector4>(t); }
+void float_columns_plain(const float* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector4>(w, stride, inner, valid, panel);
+}
+void bfloat16_columns_plain(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_columns<Vector4>(w, stride, inner, valid, panel);
+}
+void bfloat16_rows_plain(const BFloat16* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) {
+  lay_rows(w, stride, inner, valid, panel);
+}
 
 const Implementation& implementation() {
   static const Implementation chosen = [] {
 #if defined(__x86_64__)
-    if (__builtin_cpu_supports("x86-64-v4")) return Implementation{rows_v4, tiles_v4};
-    if (__builtin_cpu_supports("x86-64-v3")) return Implementation{rows_v3, tiles_v3};
+    if (__builtin_cpu_supports("x86-64-v4")) return Implementation{rows_v4, tiles_v4, float_columns_v4, bfloat16_columns_v4, bfloat16_rows_v4};
+    if (__builtin_cpu_supports("x86-64-v3")) return Implementation{rows_v3, tiles_v3, float_columns_v3, bfloat16_columns_v3, bfloat16_rows_v3};
 #endif
-    return Implementation{rows_plain, tiles_plain};
+    return Implementation{rows_plain, tiles_plain, float_columns_plain, bfloat16_columns_plain, bfloat16_rows_plain};
   }();
   return chosen;
 }
@@ -177,22 +296,19 @@ class Panels {
   float* panel(std::int64_t p) const { return start_ + p * inner_ * kPanel; }
 
   /// From b^T, b row-major [columns, inner].
-  void lay_transposed(const float* b) const {
-    run_tasks(count(), 8.0 * static_cast<double>(columns_ * inner_), [&](std::int64_t p) {
-      for (std::int64_t k = 0; k < inner_; ++k) {
-        const float* column = b + p * kPanel * inner_ + k;
-        for (std::int64_t j = 0; j < valid(p); ++j) panel(p)[k * kPanel + j] = column[j * inner_];
-      }
-    });
+  template <class W>
+  void lay_transposed(const W* b) const {
+    const LayFunction<W> lay_panel = implementation().columns(b);
+    run_tasks(count(), kLayFlops * static_cast<double>(columns_ * inner_),
+              [&](std::int64_t p) { lay_panel(b + p * kPanel * inner_, inner_, inner_, valid(p), panel(p)); });
   }
 
   /// From b row-major, rows `stride` apart.
-  void lay(const float* b, std::int64_t stride) const {
-    run_tasks(count(), 4.0 * static_cast<double>(columns_ * inner_), [&](std::int64_t p) {
-      for (std::int64_t k = 0; k < inner_; ++k) {
-        std::memcpy(panel(p) + k * kPanel, b + k * stride + p * kPanel, static_cast<std::size_t>(valid(p)) * sizeof(float));
-      }
-    });
+  template <class W>
+  void lay(const W* b, std::int64_t stride) const {
+    const LayFunction<W> lay_panel = implementation().plain_rows(b);
+    run_tasks(count(), kLayFlops * static_cast<double>(columns_ * inner_),
+              [&](std::int64_t p) { lay_panel(b + p * kPanel, stride, inner_, valid(p), panel(p)); });
   }
 
  private:
@@ -221,10 +337,36 @@ void product(const float* a, std::int64_t a_stride, std::int64_t rows, const Pan
 /// Columns whose panels take 16 MiB: a large head is laid out piece by piece, a small matrix at once.
 std::int64_t columns_at_once(std::int64_t inner) { return std::max<std::int64_t>(1, (std::int64_t{1} << 22) / (inner * kPanel)) * kPanel; }
 
+/// Numbers of x that stay in the second-level cache beside a panel.
+constexpr std::int64_t kFewNumbers = std::int64_t{1} << 17;
+
+/// As product_transposed, for decoding: each panel is used where it was laid out, while it is still in the cache, so that weights
+/// are read from memory once and nothing is written there. The same bytes as the other way.
+template <class W>
+void product_of_few_rows(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, Addend add, float* y) {
+  const Implementation& with = implementation();
+  const LayFunction<W> lay = with.columns(w);
+  run_tasks((columns + kPanel - 1) / kPanel, (kLayFlops + 2.0 * static_cast<double>(rows)) * static_cast<double>(columns * inner),
+            [&](std::int64_t p) {
+              thread_local std::vector<float> storage;
+              storage.resize(std::max(storage.size(), static_cast<std::size_t>(inner * kPanel + kPanel)));
+              float* const panel = Panels::aligned(storage);
+              const std::int64_t first = p * kPanel, valid = std::min(kPanel, columns - first);
+              lay(w + first * inner, inner, inner, valid, panel);
+              with.rows({x, inner, rows, panel, inner * kPanel, inner, add.values == nullptr ? nullptr : add.values + first,
+                         add.one_row ? 0 : columns, y + first, columns, valid});
+            });
+}
+
 }  // namespace
 
-void product_transposed(const float* x, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, Addend add,
+template <class W>
+void product_transposed(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, Addend add,
                         float* y) {
+  if (rows * inner <= kFewNumbers) {
+    product_of_few_rows(x, rows, w, columns, inner, add, y);
+    return;
+  }
   const std::int64_t step = columns_at_once(inner);
   for (std::int64_t first = 0; first < columns; first += step) {
     const Panels panels(inner, std::min(step, columns - first));
@@ -234,7 +376,8 @@ void product_transposed(const float* x, std::int64_t rows, const float* w, std::
   }
 }
 
-void product_plain(const float* dy, std::int64_t rows, const float* w, std::int64_t columns, std::int64_t inner, float* dx) {
+template <class W>
+void product_plain(const float* dy, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, float* dx) {
   // A sum over a vocabulary is taken in pieces: one float that runs over 150,000 terms loses three digits.
   constexpr std::int64_t kPiece = 4096;
   const std::int64_t step = columns_at_once(std::min(kPiece, columns));
@@ -301,5 +444,10 @@ void add_transposed_product(const float* dy, const float* x, std::int64_t rows, 
     for (std::int64_t i = 0; i < columns * inner; ++i) dw[i] += sums[i];
   }
 }
+
+template void product_transposed<float>(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, Addend, float*);
+template void product_plain<float>(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, float*);
+template void product_transposed<BFloat16>(const float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t, Addend, float*);
+template void product_plain<BFloat16>(const float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t, float*);
 
 }  // namespace whet::engine::kernels

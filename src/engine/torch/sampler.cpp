@@ -7,7 +7,7 @@
 
 #include "base/error.h"
 #include "base/random.h"
-#include "engine/torch/kernels_product.h"
+#include "engine/torch/functions_common.h"
 #include "engine/torch/parallel.h"
 
 namespace whet::engine {
@@ -253,14 +253,14 @@ class Sampler {
     const auto rows = [&](const at::Tensor& buffer) { return buffer.narrow(0, 0, count); };
     at::Tensor x = rows(x_), normed = rows(normed_), qkv = rows(qkv_), prepared = rows(prepared_), attended = rows(attended_),
                gate_up = rows(gate_up_), gated = rows(gated_), logits = rows(logits_);
-    const float* embedding = decoder_.embedding().const_data_ptr<float>();
     std::int64_t last_position = 0;
     for (std::size_t i = 0; i < active_.size(); ++i) {
       const Sequence& sequence = active_[i];
       const auto written = static_cast<std::int64_t>(sequence.rollout.tokens.size());
-      std::memcpy(x.data_ptr<float>() + static_cast<std::int64_t>(i) * config.hidden_size,
-                  embedding + sequence.rollout.tokens.back() * config.hidden_size,
-                  static_cast<std::size_t>(config.hidden_size) * sizeof(float));
+      with_weight(decoder_.embedding(), [&](const auto* table) {
+        kernels::widen(table + sequence.rollout.tokens.back() * config.hidden_size, config.hidden_size,
+                       x.data_ptr<float>() + static_cast<std::int64_t>(i) * config.hidden_size);
+      });
       positions_[i] = sequence.prompt->length + written - 1;
       last_position = std::max(last_position, positions_[i]);
     }
@@ -289,8 +289,9 @@ class Sampler {
   static const float* pointer(const at::Tensor& weight) { return weight.defined() ? weight.const_data_ptr<float>() : nullptr; }
 
   static void product(const at::Tensor& x, const at::Tensor& weight, kernels::Addend add, at::Tensor& y) {
-    kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), weight.const_data_ptr<float>(), weight.size(0),
-                                weight.size(1), add, y.data_ptr<float>());
+    with_weight(weight, [&](const auto* w) {
+      kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add, y.data_ptr<float>());
+    });
   }
 
   /// y = x W^T + bias, corrected.

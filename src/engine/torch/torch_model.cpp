@@ -14,6 +14,7 @@ namespace whet::engine {
 namespace {
 
 constexpr std::int64_t kScoringRows = 16384;
+constexpr const char* kMasters = "master_weights";
 
 std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
@@ -94,7 +95,7 @@ std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>>
 
 void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, double temperature,
                                      std::int64_t token_budget, const PolicyGradient& gradient_of) {
-  decoder_->gradients();
+  decoder_->gradients();  // before the way forward: weights in bfloat16 must have a place for theirs
   for (const PackedBatch& batch : pack(groups, token_budget, vocabulary_)) {
     const Pass pass = pass_of(batch, work_);
     at::Tensor logprobs;
@@ -132,6 +133,7 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   at::_fused_adamw_({decoder_->trained()}, {gradient}, {first_moment_}, {second_moment_}, {},
                     {at::scalar_tensor(static_cast<double>(steps_), at::kFloat)}, options.learning_rate, options.beta1,
                     options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+  if (decoder_->lora().rank == 0) decoder_->round_weights();
   gradient.zero_();
   return norm;
 }
@@ -155,7 +157,9 @@ void write_folder(const std::filesystem::path& folder, const std::vector<Decoder
 
 void TorchModel::save(const std::filesystem::path& folder) const {
   if (decoder_->lora().rank == 0) {
-    write_folder(folder, decoder_->named_weights(), DType::kF32, config(), "float32", options_.shard_bytes);
+    const bool is_half = decoder_->computed_weights().scalar_type() == at::kBFloat16;
+    write_folder(folder, decoder_->named_computed_weights(), is_half ? DType::kBF16 : DType::kF32, config(),
+                 is_half ? "bfloat16" : "float32", options_.shard_bytes);
     return;
   }
   std::vector<NamedTensor> tensors;
@@ -197,10 +201,37 @@ void TorchModel::save_optimizer(const std::filesystem::path& file) const {
   const at::Tensor& first = first_moment_.defined() ? first_moment_ : empty;
   const at::Tensor& second = second_moment_.defined() ? second_moment_ : empty;
   const at::Tensor steps = at::scalar_tensor(steps_, at::kLong);
-  const std::vector<NamedTensor> tensors = {{"first_moment", DType::kF32, {first.numel()}, bytes_of(first)},
-                                            {"second_moment", DType::kF32, {second.numel()}, bytes_of(second)},
-                                            {"steps", DType::kI64, {}, bytes_of(steps)}};
+  std::vector<NamedTensor> tensors = {{"first_moment", DType::kF32, {first.numel()}, bytes_of(first)},
+                                      {"second_moment", DType::kF32, {second.numel()}, bytes_of(second)},
+                                      {"steps", DType::kI64, {}, bytes_of(steps)}};
+  if (decoder_->has_masters()) {
+    const at::Tensor& masters = decoder_->weights();
+    tensors.push_back({kMasters, DType::kF32, {masters.numel()}, bytes_of(masters)});
+  }
   write_safetensors(file, tensors);
+}
+
+at::Tensor TorchModel::masters_of(const SafetensorsFile& stored, const std::filesystem::path& file) const {
+  const TensorView* view = stored.find(kMasters);
+  if (!decoder_->has_masters()) {
+    if (view == nullptr) return {};
+    base::user_error("optimizer", "{} has the float32 masters of weights in bfloat16, want a model that is opened with precision bfloat16",
+                     file.string());
+  }
+  if (view == nullptr) {
+    base::user_error("optimizer", "{} has no {}, the float32 masters of weights in bfloat16 (was it written with another precision?)",
+                     file.string(), kMasters);
+  }
+  at::Tensor masters = at::empty_like(decoder_->weights());
+  if (view->dtype != DType::kF32 || view->bytes.size() != masters.nbytes()) {
+    base::user_error("optimizer", "{}: {} bytes of {}, want {} of type F32 (does it belong to this model?)", file.string(),
+                     view->bytes.size(), kMasters, masters.nbytes());
+  }
+  std::memcpy(masters.data_ptr(), view->bytes.data(), masters.nbytes());
+  if (!at::equal(masters.to(at::kBFloat16), decoder_->computed_weights())) {
+    base::user_error("optimizer", "{}: {} do not round to the model's weights, want those of the same checkpoint", file.string(), kMasters);
+  }
+  return masters;
 }
 
 void TorchModel::load_optimizer(const std::filesystem::path& file) {
@@ -217,9 +248,16 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   if (stored_steps.bytes.size() != sizeof(steps)) base::user_error("optimizer", "{}: steps is not one number", file.string());
   std::memcpy(&steps, stored_steps.bytes.data(), sizeof(steps));
   const std::size_t wanted = decoder_->trained().nbytes();
+  const at::Tensor masters = masters_of(stored, file);
+  const auto set_masters = [&] {
+    if (!masters.defined()) return;
+    decoder_->weights().copy_(masters);
+    decoder_->round_weights();
+  };
   if (first.bytes.empty() && second.bytes.empty() && steps == 0) {
     first_moment_ = second_moment_ = at::Tensor();
     steps_ = 0;
+    set_masters();
     return;
   }
   if (first.bytes.size() != wanted || second.bytes.size() != wanted) {
@@ -231,17 +269,20 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   second_moment_ = at::empty_like(decoder_->trained());
   std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);
   std::memcpy(second_moment_.data_ptr(), second.bytes.data(), wanted);
+  set_masters();
 }
 
 void TorchModel::move_towards(const Model& other, double share) {
   if (!(share >= 0 && share <= 1)) base::user_error("model", "a share of {} to move, want within 0..1", share);
   const auto* goal = dynamic_cast<const TorchModel*>(&other);
+  if (decoder_->is_frozen()) throw std::logic_error("a frozen model does not move");
   if (goal == nullptr || !goal->decoder_->trained().sizes().equals(decoder_->trained().sizes())) {
     base::user_error("model", "{} and {} parameters, want two models of one shape to move between", parameter_count(),
                      other.parameter_count());
   }
   const torch::NoGradGuard no_grad;
-  decoder_->trained().lerp_(goal->decoder_->trained(), share);
+  decoder_->trained().lerp_(goal->decoder_->trained().to(decoder_->trained().scalar_type()), share);
+  if (decoder_->lora().rank == 0) decoder_->round_weights();
 }
 
 std::unique_ptr<Model> TorchModel::clone() const { return std::make_unique<TorchModel>(decoder_->clone(), options_, folder_); }

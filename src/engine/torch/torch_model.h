@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "engine/engine.h"
+#include "engine/safetensors.h"
 #include "engine/torch/decoder.h"
 
 namespace whet::engine {
@@ -31,6 +32,9 @@ class TorchModel final : public Model {
   std::unique_ptr<Model> clone() const override;
 
  private:
+  /// The masters in an optimizer's file, checked against the weights; undefined for a model that has none.
+  at::Tensor masters_of(const SafetensorsFile& stored, const std::filesystem::path& file) const;
+
   std::shared_ptr<Decoder> decoder_;
   EngineOptions options_;
   std::filesystem::path folder_;

@@ -98,7 +98,7 @@ inline at::Tensor all_logits(Decoder& decoder, const std::vector<std::vector<Tok
   for (const Prompt& prompt : prompts) pointers.push_back(&prompt);
   const PackedBatch batch = pack_prompts(pointers, decoder.config().vocab_size);
   const at::Tensor normed = rms_norm(decoder.forward(batch), decoder.final_norm(), decoder.config().rms_norm_eps);
-  return at::mm(normed, decoder.head().t());
+  return at::mm(normed, decoder.head().to(normed.scalar_type()).t());
 }
 
 /// Largest difference, relative to the largest magnitude of `wanted`.

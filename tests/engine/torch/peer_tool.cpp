@@ -5,6 +5,7 @@
 // OUT/actual.safetensors: logits.0, logits.1, ... of the sequences; gradient.WEIGHT of the mean over all next tokens of
 // -log p(next token); and how far log-probabilities while sampling are from those of the update at most, as "sampled".
 // OUT/saved: the model as the engine writes it, in files of at most SHARD_BYTES.
+// bfloat16.0, ... and OUT/saved_bfloat16: logits and files of the model in bfloat16.
 #include <cmath>
 #include <cstdio>
 #include <string>
@@ -46,13 +47,17 @@ void run(const std::filesystem::path& folder, const std::filesystem::path& seque
   decoder->load(folder);
   TorchModel model(decoder, {.shard_bytes = shard_bytes});
 
+  auto half = std::make_shared<Decoder>(read_model_config(folder), at::kBFloat16);
+  half->load(folder);
+
   std::vector<std::pair<std::string, at::Tensor>> results;
-  const at::Tensor logits = all_logits(*decoder, sequences).detach();
+  const at::Tensor logits = all_logits(*decoder, sequences).detach(), half_logits = all_logits(*half, sequences).detach();
   std::int64_t row = 0, targets = 0;
   std::vector<SharedPromptBatch> groups;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
     const auto length = static_cast<std::int64_t>(sequences[i].size());
     results.emplace_back(fmt::format("logits.{}", i), logits.narrow(0, row, length).contiguous());
+    results.emplace_back(fmt::format("bfloat16.{}", i), half_logits.narrow(0, row, length).contiguous());
     groups.push_back({{sequences[i][0]}, {{sequences[i].begin() + 1, sequences[i].end()}}});
     row += length;
     targets += length - 1;
@@ -69,8 +74,10 @@ void run(const std::filesystem::path& folder, const std::filesystem::path& seque
                        {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
   std::filesystem::create_directories(out / "saved");
+  std::filesystem::create_directories(out / "saved_bfloat16");
   write_safetensors(out / "actual.safetensors", tensors);
   model.save(out / "saved");
+  TorchModel(half, {.shard_bytes = shard_bytes}).save(out / "saved_bfloat16");
 }
 
 }  // namespace

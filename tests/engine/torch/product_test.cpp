@@ -70,6 +70,23 @@ TEST(Product, GivesARowTheSameBytesWhateverStandsBesideIt) {
   }
 }
 
+TEST(Product, ReadsWeightsInBFloat16AsTheFloatsThatTheyAre) {
+  at::manual_seed(66);
+  std::vector<Shape> shapes = kShapes;
+  shapes.push_back({9, 40000, 200});  // more than 16 MiB
+  for (const Shape& s : shapes) {
+    const at::Tensor x = random_floats({s.rows, s.inner}), dy = random_floats({s.rows, s.columns});
+    const at::Tensor half = random_floats({s.columns, s.inner}).to(at::kBFloat16), w = half.to(at::kFloat);
+    const auto* bits = reinterpret_cast<const BFloat16*>(half.const_data_ptr<at::BFloat16>());
+    at::Tensor y = at::empty({s.rows, s.columns}, at::kFloat), dx = at::empty({s.rows, s.inner}, at::kFloat);
+    product_transposed(x.const_data_ptr<float>(), s.rows, bits, s.columns, s.inner, {}, y.data_ptr<float>());
+    product_plain(dy.const_data_ptr<float>(), s.rows, bits, s.columns, s.inner, dx.data_ptr<float>());
+    EXPECT_TRUE(same_bytes(y, transposed(x, w))) << s.rows << " x " << s.columns << " x " << s.inner;
+    EXPECT_TRUE(same_bytes(dx, plain(dy, w))) << s.rows << " x " << s.columns << " x " << s.inner;
+    expect_close(y, at::mm(x.to(at::kDouble), half.to(at::kDouble).t()), 2e-6, "in plain operations");
+  }
+}
+
 TEST(Product, GivesTheSameBytesForAnyNumberOfThreads) {
   at::manual_seed(64);
   const at::Tensor x = random_floats({2300, 96}), w = random_floats({200, 96}), dy = random_floats({2300, 200}), zero = at::zeros({200, 96}, at::kFloat);
