@@ -3,7 +3,8 @@
 
 Usage: bench/plan_check.py [--whet build/whet] [--sizes 10m 100m] [--keep FOLDER]
 Makes each model with `whet pretrain --steps 1`, trains it for one step under each set of options, and prints planned and
-measured peak and their ratio.
+measured peak and their ratio. The end token of the models is a row of the embedding that no token of theirs has and that is
+never sampled: every response reaches the limit, which is what a plan counts with.
 """
 import argparse
 import json
@@ -24,6 +25,8 @@ CASES = {
     "long, small budget": dict(prompts=4, samples=8, max_new_tokens=384, eval_problems=4, token_budget=512),
     "long, layers computed again": dict(prompts=4, samples=8, max_new_tokens=384, eval_problems=4, checkpoint_activations=True),
     "long, adapters": dict(prompts=4, samples=8, max_new_tokens=384, eval_problems=4, lora_rank=8),
+    "long, bfloat16": dict(prompts=4, samples=8, max_new_tokens=384, eval_problems=4, precision="bfloat16"),
+    "long, adapters, bfloat16": dict(prompts=4, samples=8, max_new_tokens=384, eval_problems=4, lora_rank=8, precision="bfloat16"),
 }
 # What every case has in common: no label is needed, and every rollout has an advantage.
 COMMON = dict(task="sort", reward="random", steps=1, eval_every=1, eval_problems=8, eval_samples=2, prompts=16, samples=8)
@@ -32,6 +35,18 @@ COMMON = dict(task="sort", reward="random", steps=1, eval_every=1, eval_problems
 def flags(options):
     return [part for name, value in options.items()
             for part in (["--" + name.replace("_", "-")] + ([] if value is True else [str(value)]))]
+
+
+def never_end(model):
+    """Makes the last row of the embedding the end token."""
+    tokens = len(json.loads((model / "tokenizer.json").read_text())["model"]["vocab"])
+    for name in ("config.json", "generation_config.json"):
+        config = json.loads((model / name).read_text())
+        rows = json.loads((model / "config.json").read_text())["vocab_size"]
+        if tokens >= rows:
+            raise SystemExit(f"[plan_check] {model}: {tokens} tokens in {rows} rows, want a row that no token has")
+        config["eos_token_id"] = rows - 1
+        (model / name).write_text(json.dumps(config))
 
 
 def peak_of(command):
@@ -60,6 +75,7 @@ def main():
                 subprocess.run([options.whet, "pretrain", *flags(SIZES[size]), "--task", "sort", "--steps", "1", "--batch", "2",
                                 "--eval-problems", "1", "--eval-samples", "1", "--max-positions", "512", "--out", str(folder / size)],
                                check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+                never_end(model)
             for case in options.cases:
                 run = {**COMMON, **CASES[case]}
                 plan = json.loads(subprocess.run([options.whet, "plan", str(model), *flags(run), "--json"], check=True,

@@ -118,7 +118,7 @@ TEST(BFloat16, ComputesLayersAgainToTheSameBytes) {
 }
 
 TEST(BFloat16, MovesByLessThanItsRoundingBecauseOfTheMasters) {
-  // Weights of about 0.25 are 2^-10 apart in bfloat16 or more; AdamW moves each by about 1e-4 a step.
+  // Weights of 0.2 are 2^-10 apart in bfloat16; AdamW moves each by about 1e-4 a step.
   const ModelConfig config = odd_config();
   const AdamOptions options{.learning_rate = 1e-4, .weight_decay = 0};
   const auto decoder = half_decoder(config), without = rounded_decoder(config);
