@@ -53,13 +53,13 @@ TEST_P(ProfileTest, CountsTheWorkOfRolloutsAndUpdates) {
   for (const Phase phase : {Phase::kPrefill, Phase::kDecode, Phase::kSampling}) EXPECT_GT(base::of(costs, phase).seconds, 0);
 
   const Pass all{prefill.rows + decode.rows, prefill.heads + decode.heads, prefill.keys + decode.keys};
-  model->accumulate_gradient(groups, 1.0, 40, [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
+  model->accumulate_gradient(groups, 1.0, 12, [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
     std::fill(gradient.begin(), gradient.end(), 0.1f);
   });
   (void)model->optimizer_step({.clip = 1e9});
   costs = profile.take();
   EXPECT_GT(base::of(costs, Phase::kForward).spans, 1);
-  // A group that a small budget cuts has its prompt computed for each piece.
+  // A group that a small budget cuts, as it cuts nearly any here, has its prompt computed for each piece.
   EXPECT_GT(flops(Phase::kForward), work.forward(all).flops);
   EXPECT_DOUBLE_EQ(flops(Phase::kBackward), 2 * flops(Phase::kForward));
   EXPECT_DOUBLE_EQ(flops(Phase::kOptimizer), work.optimizer(false).flops);
