@@ -1,6 +1,6 @@
 # Short names for what is done most: each target is one line of a script in scripts/, which can be run by itself.
 .DEFAULT_GOAL := help
-.PHONY: help setup build test demo bench peers clean
+.PHONY: help setup build test demo bench gpu peers clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## */  make \1|/' | awk -F'|' '{ printf "%-14s %s\n", $$1, $$2 }'
@@ -21,6 +21,9 @@ demo: build ## set up, build, and watch a model train itself, rise, and collapse
 
 bench: build ## set up, build, measure speed and memory against plain PyTorch
 	@scripts/bench
+
+gpu: setup ## build, run the tests that need a GPU, and measure on it; says so and exits 2 where there is none
+	@scripts/gpu
 
 peers: build ## whole steps and rollouts beside TRL, transformers and plain PyTorch, by turns; a quarter of an hour
 	@scripts/peers

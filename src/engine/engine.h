@@ -141,6 +141,7 @@ enum class Precision {
 /// How a model is kept and trained.
 struct EngineOptions {
   int threads = 0;                      ///< 0: base::usable_cores(), or what OMP_NUM_THREADS says
+  std::string device = "cpu";           ///< cpu, cuda (the first GPU) or cuda:N
   std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
   Precision precision = Precision::kFloat32;
   bool is_frozen = false;               ///< it is only asked: in bfloat16 there are no masters, and an update is refused

@@ -7,6 +7,8 @@
 #include "base/error.h"
 #include "base/random.h"
 #include "engine/safetensors.h"
+#include "engine/torch/device.h"
+#include "engine/torch/plain.h"
 
 namespace whet::engine {
 
@@ -68,7 +70,7 @@ std::int64_t numel(const std::vector<std::int64_t>& shape) {
 
 }  // namespace
 
-Decoder::Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters)
+Decoder::Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters, at::Device device)
     : config_(std::move(config)),
       shape_{config_.num_attention_heads, config_.num_key_value_heads, config_.head_dim},
       head_norm_(config_.family().head_norm),
@@ -80,12 +82,13 @@ Decoder::Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters)
       if (is_vector(slot)) of_vectors += numel(part.second);
     }
   }
+  const auto zeros = [&](std::int64_t count, at::ScalarType type) { return at::zeros({count}, at::TensorOptions().dtype(type).device(device)); };
   if (dtype == at::kBFloat16) {
-    rounded_ = at::zeros({total}, at::kBFloat16);
-    vectors_ = at::zeros({of_vectors}, at::kFloat);
-    weights_ = has_masters ? at::zeros({total}, at::kFloat) : rounded_;
+    rounded_ = zeros(total, at::kBFloat16);
+    vectors_ = zeros(of_vectors, at::kFloat);
+    weights_ = has_masters ? zeros(total, at::kFloat) : rounded_;
   } else {
-    weights_ = at::zeros({total}, at::TensorOptions().dtype(dtype));
+    weights_ = zeros(total, dtype);
   }
   make_windows();
 }
@@ -169,12 +172,14 @@ const RotaryTable& Decoder::rotary(std::int64_t positions) {
   if (!rotary_.cosine.defined() || rotary_.cosine.size(0) < positions) {
     std::int64_t size = 256;
     while (size < positions) size *= 2;
-    rotary_ = rotary_table(size, config_, arithmetic());
+    // The angles are computed in host memory on any device: they are the same numbers then.
+    const RotaryTable table = rotary_table(size, config_, arithmetic());
+    rotary_ = {table.cosine.to(device()), table.sine.to(device())};
   }
   return rotary_;
 }
 
-at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit) {
+at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const Attend& attend) {
   const LayerWeights& layer = layers_[index];
   const double epsilon = config_.rms_norm_eps;
   const auto normed = [&](const at::Tensor& rows, const at::Tensor& weight) {
@@ -194,12 +199,20 @@ at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const Pack
     return at::add(to, rms_norm(product(rows, weight, bias, adapters), norm, epsilon));
   };
   const at::Tensor qkv = product(normed(x, layer.input_norm), layer.qkv, layer.qkv_bias, layer.qkv_adapters);
-  const at::Tensor prepared = prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, rotary_, shape_, head_norm_, epsilon);
-  if (visit) visit(index, prepared);
-  const at::Tensor attended = attention(prepared, batch, shape_, config_.window(index));
+  const at::Tensor attended = attend(qkv);
   const at::Tensor middle = add(x, attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm);
   const at::Tensor gate_up = product(normed(middle, layer.mlp_norm), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters);
   return add(middle, swiglu(gate_up), layer.down, layer.down_bias, layer.down_adapters, layer.mlp_out_norm);
+}
+
+at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit) {
+  const LayerWeights& layer = layers_[index];
+  return run_layer(index, x, [&](const at::Tensor& qkv) {
+    const at::Tensor prepared =
+        prepare_heads(qkv, layer.query_norm, layer.key_norm, batch, rotary_, shape_, head_norm_, config_.rms_norm_eps);
+    if (visit) visit(index, prepared);
+    return attention(prepared, batch, shape_, config_.window(index));
+  });
 }
 
 namespace {
@@ -246,8 +259,9 @@ at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit)
 }
 
 at::Tensor Decoder::head_states(const at::Tensor& hidden, const PackedBatch& batch) const {
-  const at::Tensor rows = at::from_blob(const_cast<std::int64_t*>(batch.head_rows.data()),
-                                        {static_cast<std::int64_t>(batch.head_rows.size())}, at::kLong);
+  const at::Tensor rows = by_kernels(hidden) ? at::from_blob(const_cast<std::int64_t*>(batch.head_rows.data()),
+                                                             {static_cast<std::int64_t>(batch.head_rows.size())}, at::kLong)
+                                             : tensors_of(batch, hidden.device()).head_rows;
   return rms_norm(at::index_select(hidden, 0, rows), final_norm_, config_.rms_norm_eps);
 }
 

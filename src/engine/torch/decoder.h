@@ -40,9 +40,10 @@ class Decoder {
   /// products then read weights in bfloat16, and norms, biases and all arithmetic are float32, the values of norms and biases
   /// rounded too. With masters the weights themselves are float32 and rounded into what the products read; without, they cannot
   /// be trained.
-  Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters = true);
+  Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters = true, at::Device device = at::kCPU);
 
   const ModelConfig& config() const { return config_; }
+  at::Device device() const { return weights_.device(); }
   kernels::HeadShape shape() const { return shape_; }
   const at::Tensor& embedding() const { return embedding_; }          // [V, D]
   const at::Tensor& final_norm() const { return final_norm_; }        // [D]
@@ -113,7 +114,10 @@ class Decoder {
   /// The weights that it computes with, widened from bfloat16, and the adapters' corrections added: copies where that changes any.
   std::vector<NamedWindow> merged_weights() const;
 
-  /// One layer: x [N, D] to what enters the next.
+  /// One layer: x [N, D] to what enters the next. `attend`: rows of queries, keys and values to rows of attended queries.
+  using Attend = std::function<at::Tensor(const at::Tensor& qkv)>;
+  at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const Attend& attend);
+  /// The same where the rows are a batch's.
   at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit = {});
 
  private:

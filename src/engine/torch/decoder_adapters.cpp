@@ -39,7 +39,7 @@ void Decoder::add_adapters(const LoraOptions& options) {
   lora_ = options;
   std::int64_t total = 0;
   for (const AdapterSlot& slot : adapter_slots()) total += lora_.rank * (slot.inputs + slot.outputs);
-  adapters_ = at::zeros({total}, at::TensorOptions().dtype(arithmetic()));
+  adapters_ = at::zeros({total}, weights_.options().dtype(arithmetic()));
   gradients_ = at::Tensor();
   make_windows();
   for (const NamedWindow& entry : named_adapters()) {

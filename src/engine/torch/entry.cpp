@@ -9,6 +9,8 @@
 #include "base/cores.h"
 #include "base/error.h"
 #include "engine/library.h"
+#include "engine/torch/cuda/backend.h"
+#include "engine/torch/device.h"
 #include "engine/torch/machine.h"
 #include "engine/torch/torch_model.h"
 
@@ -35,7 +37,7 @@ void prepare_process(const EngineOptions& options) {
 /// Weights under adapters are never trained.
 std::shared_ptr<Decoder> new_decoder(const ModelConfig& config, const EngineOptions& options, bool has_adapters) {
   const at::ScalarType type = options.precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  return std::make_shared<Decoder>(config, type, /*has_masters=*/!options.is_frozen && !has_adapters);
+  return std::make_shared<Decoder>(config, type, /*has_masters=*/!options.is_frozen && !has_adapters, find_device(options.device));
 }
 
 /// `lora`: rank 0 for none. `adapters`: the folder that has them, empty for new ones.
@@ -68,7 +70,9 @@ std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, con
 }
 
 std::string versions() {
-  return fmt::format("PyTorch {}, {} threads, {}", TORCH_VERSION, at::get_num_threads(), at::get_cpu_capability());
+  const std::string cuda = cuda::description();
+  return fmt::format("PyTorch {}, {} threads, {}{}{}", TORCH_VERSION, at::get_num_threads(), at::get_cpu_capability(),
+                     cuda.empty() ? "" : ", ", cuda);
 }
 
 const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions, measure_gemm_seconds, measure_memory_bandwidth};

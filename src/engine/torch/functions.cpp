@@ -3,7 +3,9 @@
 #include <cmath>
 #include <optional>
 
+#include "engine/torch/device.h"
 #include "engine/torch/functions_common.h"
+#include "engine/torch/plain.h"
 
 namespace whet::engine {
 namespace {
@@ -38,7 +40,9 @@ variable_list linear_backward(AutogradContext* context, const at::Tensor& dy, st
   at::Tensor d_bias;
   if (context->saved_data["has_bias"].toBool()) {
     const GradientTarget target(context, "bias", edge + 2, {weight.size(0)}, dy.options());
-    if (target.add.defined()) {
+    if (target.add.defined() && !by_kernels(dy)) {
+      at::Tensor(target.add).add_(dy.sum(0));
+    } else if (target.add.defined()) {
       by_type(dy, [&](auto zero) {
         using T = decltype(zero);
         kernels::sum_rows(dy.const_data_ptr<T>(), target.add.data_ptr<T>(), dy.size(0), dy.size(1));
@@ -271,21 +275,31 @@ at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const
   return LinearAdd::apply(residual, x, weight, maybe(bias));
 }
 at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& adapter, double scale) {
-  return AddColumns::apply(y, linear_map(linear_map(x, adapter.a), adapter.b), adapter.first_column, scale);
+  const at::Tensor correction = linear_map(linear_map(x, adapter.a), adapter.b);
+  if (!by_kernels(y)) return plain::add_columns(y, correction, adapter.first_column, scale);
+  return AddColumns::apply(y, correction, adapter.first_column, scale);
 }
 at::Tensor embed_tokens(const at::Tensor& table, const PackedBatch& batch) {
+  if (!by_kernels(table)) return plain::embed_tokens(table, batch);
   return Embedding::apply(table, batch, at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong));
 }
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
+  if (!by_kernels(x)) return plain::rms_norm(x, weight, epsilon);
   return RmsNorm::apply(x, weight, epsilon);
 }
-at::Tensor swiglu(const at::Tensor& gate_up) { return SwiGlu::apply(gate_up); }
+at::Tensor swiglu(const at::Tensor& gate_up) {
+  return by_kernels(gate_up) ? SwiGlu::apply(gate_up) : plain::swiglu(gate_up);
+}
 at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
                          const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
                          double epsilon) {
+  if (!by_kernels(qkv)) {
+    return plain::prepare_heads(qkv, query_weight, key_weight, tensors_of(batch, qkv.device()).positions, rotary, shape, norm, epsilon);
+  }
   return PrepareHeads::apply(qkv, maybe(query_weight), maybe(key_weight), rotary.cosine, rotary.sine, batch, shape, norm, epsilon);
 }
 at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window) {
+  if (!by_kernels(prepared)) return plain::attention(prepared, batch, shape, window);
   return Attention::apply(prepared, batch, shape, window);
 }
 

@@ -1,5 +1,6 @@
-// The model's own operations as autograd functions over the kernels. Tensors are contiguous, on the CPU, float or double; matrices
-// beside float numbers may be in bfloat16, and then want a place where their gradient, in float, is collected.
+// The model's own operations as autograd functions: over the kernels for tensors in host memory (contiguous, float or double), by
+// PyTorch's operations elsewhere (device.h, plain.h). Matrices beside float numbers may be in bfloat16, and then want a place
+// where their gradient, in float, is collected.
 #pragma once
 
 #include "engine/torch/kernels.h"

@@ -1,6 +1,9 @@
 // What the autograd functions share: dispatch by type, what travels through their context, and the products of a linear map.
 #pragma once
 
+#include <algorithm>
+
+#include "engine/torch/device.h"
 #include "engine/torch/functions.h"
 #include "engine/torch/kernels_product.h"
 
@@ -53,7 +56,18 @@ struct GradientTarget {
   }
 };
 
-// The three products of a linear map. Float goes through our own kernel; double, for gradient checks, through the library.
+/// Rows whose logits exist at once: 64 million numbers, 256 MB in float. Every such piece walks the whole weight and its
+/// gradient, so that small ones cost more in memory traffic than they save (docs/performance.md).
+inline std::int64_t rows_at_once(std::int64_t rows, std::int64_t vocabulary) {
+  return std::clamp<std::int64_t>((std::int64_t{1} << 26) / vocabulary, 1, std::max<std::int64_t>(1, rows));
+}
+
+// The three products of a linear map. Float in host memory goes through our own kernel; double, for gradient checks, and
+// what is on a device through the library.
+
+inline bool by_library(const at::Tensor& x) { return x.scalar_type() == at::kDouble || !by_kernels(x); }
+/// A weight as the library's products want it: of the type of what it is multiplied with.
+inline at::Tensor widened(const at::Tensor& weight, const at::Tensor& like) { return weight.to(like.scalar_type()); }
 
 /// Calls body(pointer) with the numbers of a weight in float or bfloat16.
 template <class Body>
@@ -69,8 +83,8 @@ void with_weight(const at::Tensor& weight, const Body& body) {
 /// registers.
 inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
                                   const at::Tensor& bias = {}) {
-  if (x.scalar_type() == at::kDouble) {
-    at::mm_out(y, x, weight.t());
+  if (by_library(x)) {
+    at::mm_out(y, x, widened(weight, x).t());
     if (residual.defined()) y.add_(residual);
     if (bias.defined()) y.add_(bias);
     return;
@@ -97,8 +111,8 @@ inline at::Tensor times_transposed(const at::Tensor& x, const at::Tensor& weight
 
 /// dx = dy W, into `dx`.
 inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tensor dx) {
-  if (dy.scalar_type() == at::kDouble) {
-    at::mm_out(dx, dy, weight);
+  if (by_library(dy)) {
+    at::mm_out(dx, dy, widened(weight, dy));
   } else {
     with_weight(weight, [&](const auto* w) {
       kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), w, weight.size(0), weight.size(1), dx.data_ptr<float>());
@@ -108,7 +122,7 @@ inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tens
 
 /// dW += dy^T x.
 inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, at::Tensor d_weight) {
-  if (dy.scalar_type() == at::kDouble) {
+  if (by_library(dy)) {
     d_weight.addmm_(dy.t(), x);
   } else {
     kernels::add_transposed_product(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),

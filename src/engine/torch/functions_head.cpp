@@ -1,7 +1,9 @@
 // The head: from hidden states to the log-probabilities and statistics of given tokens, without the logits of all rows.
 #include <algorithm>
 
+#include "engine/torch/device.h"
 #include "engine/torch/functions_common.h"
+#include "engine/torch/plain.h"
 #include "engine/torch/row_sums.h"
 
 namespace whet::engine {
@@ -10,12 +12,6 @@ namespace {
 using torch::autograd::AutogradContext;
 using torch::autograd::Function;
 using torch::autograd::variable_list;
-
-/// Rows whose logits exist at once: 64 million numbers, 256 MB in float. Every such piece walks the whole weight and its
-/// gradient, so that small ones cost more in memory traffic than they save (docs/performance.md).
-std::int64_t rows_at_once(std::int64_t rows, std::int64_t vocabulary) {
-  return std::clamp<std::int64_t>((std::int64_t{1} << 26) / vocabulary, 1, std::max<std::int64_t>(1, rows));
-}
 
 /// The targets of each head row: those of row h are order[start[h]] .. order[start[h + 1]).
 struct TargetsByRow {
@@ -141,11 +137,13 @@ struct TargetLogprobs : Function<TargetLogprobs> {
 
 at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature,
                            const HeadGradient& weight_gradient) {
+  if (!by_kernels(hidden)) return plain::target_logprobs(hidden, weight, batch, temperature, weight_gradient);
   return TargetLogprobs::apply(hidden, weight_gradient.tensor.defined() ? weight.detach() : weight, batch, temperature,
                                weight_gradient);
 }
 
 TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature) {
+  if (!by_kernels(hidden)) return plain::target_statistics(hidden, weight, batch, temperature);
   const torch::NoGradGuard no_grad;
   TargetStatistics result;
   for (at::Tensor* values : {&result.logprob, &result.entropy, &result.self_certainty, &result.gap}) {

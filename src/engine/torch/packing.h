@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <span>
 #include <vector>
 
@@ -26,6 +27,8 @@ struct SegmentGroup {
   std::size_t end = 0;
 };
 
+struct BatchTensors;
+
 struct PackedBatch {
   std::vector<std::int64_t> ids;        ///< [N] input tokens
   std::vector<std::int64_t> positions;  ///< [N]
@@ -37,6 +40,8 @@ struct PackedBatch {
   std::size_t first_response = 0;          ///< of the whole call, for micro-batches
   std::size_t response_count = 0;
   std::vector<std::size_t> response_lengths;
+  /// The same as tensors where operations on a device want them so (plain.h), made at their first use.
+  mutable std::shared_ptr<const BatchTensors> tensors;
 
   std::int64_t rows() const { return static_cast<std::int64_t>(ids.size()); }
 };

@@ -2,38 +2,23 @@
 
 #include <algorithm>
 #include <cstring>
-#include <deque>
-#include <memory>
+#include <limits>
 
 #include "base/error.h"
-#include "base/random.h"
+#include "engine/torch/device.h"
 #include "engine/torch/functions_common.h"
 #include "engine/torch/parallel.h"
+#include "engine/torch/sampler_device.h"
+#include "engine/torch/sampler_schedule.h"
 
 namespace whet::engine {
 namespace {
 
-/// A prompt that has been computed: its keys and values, and the logits of the first response token.
-struct PreparedPrompt {
-  std::size_t index = 0;           ///< in the request
-  std::int64_t length = 0;
+/// A prompt's keys and values, and the logits of its first response token.
+struct PreparedPrompt : PromptState {
   std::vector<float> keys_values;  ///< [layers, 2, length, key width]
   std::vector<float> logits;       ///< [vocabulary]
 };
-
-/// A response being written.
-struct Sequence {
-  std::shared_ptr<const PreparedPrompt> prompt;
-  std::int64_t slot = 0;
-  int sample = 0;
-  Rollout rollout;
-};
-
-/// Tokens computed together in prefill: enough to fill the matrix units, few enough to bound memory.
-constexpr std::int64_t kPrefillRows = 8192;
-/// Sequences decoded at once unless the caller says otherwise, and the memory that their caches may take.
-constexpr std::int64_t kMaxActive = 1024;
-constexpr std::int64_t kMaxCacheBytes = std::int64_t{4} << 30;
 
 void check(const RolloutRequest& request, const ModelConfig& config) {
   const SamplingOptions& options = request.sampling;
@@ -50,92 +35,69 @@ void check(const RolloutRequest& request, const ModelConfig& config) {
   }
 }
 
+/// In host memory, over the engine's kernels.
 class Sampler {
  public:
   Sampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, const ModelWork& work,
           base::Profile* profile)
-      : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()) {
+      : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()),
+        schedule_(request, decoder.config()) {
     // The newest token is never cached: the last one of a response is not an input.
     capacity_ = std::max<std::int64_t>(1, request.sampling.max_new_tokens - 1);
     const auto layers = static_cast<std::int64_t>(decoder.layers().size());
     const std::int64_t slot_bytes = layers * 2 * capacity_ * shape_.key_width() * static_cast<std::int64_t>(sizeof(float));
-    std::int64_t total = 0;
-    for (const Prompt& prompt : request.prompts) total += prompt.samples;
     const std::int64_t wanted = request.max_active > 0 ? request.max_active : kMaxActive;
-    slots_ = std::max<std::int64_t>(1, std::min({wanted, total, kMaxCacheBytes / slot_bytes}));
+    slots_ = std::max<std::int64_t>(1, std::min({wanted, schedule_.total_samples(), kMaxCacheBytes / slot_bytes}));
+    schedule_.set_slots(slots_);
     // Untouched pages cost nothing, so a slot takes only the memory of the tokens that were written.
     cache_ = at::empty({layers, 2, slots_, capacity_, shape_.key_width()}, at::kFloat);
-    for (std::int64_t slot = slots_ - 1; slot >= 0; --slot) free_slots_.push_back(slot);
     allocate();
   }
 
   std::vector<std::vector<Rollout>> run() {
-    results_.resize(request_.prompts.size());
-    for (std::size_t i = 0; i < results_.size(); ++i) {
-      results_[i].resize(static_cast<std::size_t>(std::max(0, request_.prompts[i].samples)));
-    }
     while (true) {
       admit();
       if (active_.empty()) break;
       at::Tensor logits;
       {
         base::Span span(profile_, base::Phase::kDecode);
-        if (profile_ != nullptr) span.add(work_of_step());
+        if (profile_ != nullptr) span.add(work_of_step(active_, work_));
         logits = decode_step();
       }
       base::Span span(profile_, base::Phase::kSampling);
       span.add(work_.sampling(static_cast<double>(active_.size())));
       take_tokens(active_, [&](std::size_t i) { return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_; });
-      retire(active_);
+      schedule_.retire(active_);
     }
-    return std::move(results_);
+    return schedule_.take_results();
   }
 
  private:
   /// Fills free slots with the next samples, computing prompts as they are needed.
   void admit() {
-    while (!free_slots_.empty()) {
-      if (waiting_.empty() && !prefill()) return;
+    while (schedule_.has_free_slot()) {
+      if (!schedule_.has_waiting() && !prefill()) return;
       base::Span span(profile_, base::Phase::kSampling, "first tokens");
-      std::vector<Sequence> starting;
-      while (!free_slots_.empty() && !waiting_.empty()) {
-        Sequence sequence = std::move(waiting_.front());
-        waiting_.pop_front();
-        sequence.slot = free_slots_.back();
-        free_slots_.pop_back();
-        starting.push_back(std::move(sequence));
-      }
+      std::vector<Sequence<PreparedPrompt>> starting;
+      schedule_.start(starting);
       span.add(work_.sampling(static_cast<double>(starting.size())));
       take_tokens(starting, [&](std::size_t i) { return starting[i].prompt->logits.data(); });
-      retire(starting);
+      schedule_.retire(starting);
       std::move(starting.begin(), starting.end(), std::back_inserter(active_));
     }
   }
 
-  /// Computes the next prompts, at most kPrefillRows tokens of them. False when none is left.
+  /// Computes the next prompts. False when none is left.
   bool prefill() {
-    if (next_prompt_ == request_.prompts.size()) return false;
+    const auto prepared = schedule_.next_prompts(std::numeric_limits<std::int64_t>::max());
+    if (prepared.empty()) return false;
     base::Span span(profile_, base::Phase::kPrefill);
     std::vector<const Prompt*> prompts;
-    std::vector<std::shared_ptr<PreparedPrompt>> prepared;
-    std::int64_t rows = 0;
-    std::int64_t samples = 0;
-    for (; next_prompt_ < request_.prompts.size(); ++next_prompt_) {
-      const Prompt& prompt = request_.prompts[next_prompt_];
-      const auto length = static_cast<std::int64_t>(prompt.tokens.size());
-      if (prompt.samples <= 0) continue;
-      if (!prompts.empty() && (rows + length > kPrefillRows || samples >= slots_)) break;
-      prompts.push_back(&prompt);
-      auto state = std::make_shared<PreparedPrompt>();
-      state->index = next_prompt_;
-      state->length = length;
-      state->keys_values.resize(decoder_.layers().size() * 2 * static_cast<std::size_t>(length * shape_.key_width()));
+    for (const auto& state : prepared) {
+      prompts.push_back(&schedule_.prompt(*state));
+      state->keys_values.resize(decoder_.layers().size() * 2 * static_cast<std::size_t>(state->length * shape_.key_width()));
       state->logits.resize(static_cast<std::size_t>(vocabulary_));
-      prepared.push_back(std::move(state));
-      rows += length;
-      samples += prompt.samples;
     }
-    if (prompts.empty()) return false;
     const PackedBatch batch = pack_prompts(prompts, vocabulary_);
     span.add(work_.forward(pass_of(batch, work_)));
     const at::Tensor hidden = decoder_.forward(batch, [&](std::size_t layer, const at::Tensor& heads) {
@@ -147,9 +109,7 @@ class Sampler {
     for (std::size_t i = 0; i < prepared.size(); ++i) {
       std::memcpy(prepared[i]->logits.data(), logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_,
                   static_cast<std::size_t>(vocabulary_) * sizeof(float));
-      for (int sample = 0; sample < prompts[i]->samples; ++sample) {
-        waiting_.push_back({prepared[i], 0, sample, {}});
-      }
+      schedule_.make_wait(prepared[i]);
     }
     return true;
   }
@@ -167,17 +127,15 @@ class Sampler {
 
   /// Draws the next token of each sequence from its row of logits.
   template <class LogitsOf>
-  void take_tokens(std::vector<Sequence>& sequences, const LogitsOf& logits_of) {
+  void take_tokens(std::vector<Sequence<PreparedPrompt>>& sequences, const LogitsOf& logits_of) {
     const std::int64_t per_task = std::max<std::int64_t>(1, 8192 / vocabulary_);
     parallel_blocks(static_cast<std::int64_t>(sequences.size()), per_task, [&](std::int64_t begin, std::int64_t end) {
       thread_local std::vector<float> scratch;
       scratch.resize(static_cast<std::size_t>(vocabulary_));
       for (std::int64_t i = begin; i < end; ++i) {
-        Sequence& sequence = sequences[static_cast<std::size_t>(i)];
+        Sequence<PreparedPrompt>& sequence = sequences[static_cast<std::size_t>(i)];
         Rollout& rollout = sequence.rollout;
-        const double uniform =
-            base::token_uniform(request_.stream, request_.prompts[sequence.prompt->index].key,
-                                static_cast<std::uint32_t>(sequence.sample), static_cast<std::uint32_t>(rollout.tokens.size()));
+        const double uniform = schedule_.next_uniform(sequence);
         const auto token = kernels::sample_token(logits_of(static_cast<std::size_t>(i)), scratch.data(), vocabulary_,
                                                  request_.sampling, uniform);
         rollout.tokens.push_back(token.id);
@@ -187,30 +145,6 @@ class Sampler {
         rollout.gap.push_back(token.statistics.gap);
       }
     });
-  }
-
-  bool is_end(TokenId token) const {
-    const auto& ends = decoder_.config().eos_token_ids;
-    return std::find(ends.begin(), ends.end(), token) != ends.end();
-  }
-
-  /// Moves finished sequences to the results and gives their slots back; the others keep their order.
-  void retire(std::vector<Sequence>& sequences) {
-    std::size_t kept = 0;
-    for (std::size_t i = 0; i < sequences.size(); ++i) {
-      Sequence& sequence = sequences[i];
-      const bool ended = is_end(sequence.rollout.tokens.back());
-      const bool full = static_cast<int>(sequence.rollout.tokens.size()) >= request_.sampling.max_new_tokens;
-      if (ended || full) {
-        sequence.rollout.truncated = !ended;
-        free_slots_.push_back(sequence.slot);
-        results_[sequence.prompt->index][static_cast<std::size_t>(sequence.sample)] = std::move(sequence.rollout);
-      } else {
-        if (kept != i) sequences[kept] = std::move(sequence);
-        ++kept;
-      }
-    }
-    sequences.erase(sequences.begin() + static_cast<std::ptrdiff_t>(kept), sequences.end());
   }
 
   void allocate() {
@@ -230,22 +164,6 @@ class Sampler {
     caches_.resize(static_cast<std::size_t>(slots_));
   }
 
-  /// Of the next decode_step. Sequences of a prompt stand mostly side by side: its keys are counted once for each such run.
-  base::Work work_of_step() const {
-    const auto count = static_cast<double>(active_.size());
-    Pass pass{count, count, 0};
-    double cached = 0;
-    const PreparedPrompt* before = nullptr;
-    for (const Sequence& sequence : active_) {
-      const auto own = static_cast<std::int64_t>(sequence.rollout.tokens.size()) - 1;
-      const double keys = work_.keys(sequence.prompt->length + own, 1);
-      pass.keys += keys;
-      cached += sequence.prompt.get() == before ? work_.keys(own, 1) : keys;
-      before = sequence.prompt.get();
-    }
-    return work_.decode(pass, cached);
-  }
-
   /// One token for every active sequence; returns their next logits, [active, vocabulary].
   at::Tensor decode_step() {
     const ModelConfig& config = decoder_.config();
@@ -255,7 +173,7 @@ class Sampler {
                gate_up = rows(gate_up_), gated = rows(gated_), logits = rows(logits_);
     std::int64_t last_position = 0;
     for (std::size_t i = 0; i < active_.size(); ++i) {
-      const Sequence& sequence = active_[i];
+      const Sequence<PreparedPrompt>& sequence = active_[i];
       const auto written = static_cast<std::int64_t>(sequence.rollout.tokens.size());
       with_weight(decoder_.embedding(), [&](const auto* table) {
         kernels::widen(table + sequence.rollout.tokens.back() * config.hidden_size, config.hidden_size,
@@ -345,7 +263,7 @@ class Sampler {
     float* keys = cache_.data_ptr<float>() + static_cast<std::int64_t>(layer) * 2 * slots_ * slot_size;
     float* values = keys + slots_ * slot_size;
     for (std::size_t i = 0; i < active_.size(); ++i) {
-      const Sequence& sequence = active_[i];
+      const Sequence<PreparedPrompt>& sequence = active_[i];
       const std::int64_t length = sequence.prompt->length;
       const float* prefix = sequence.prompt->keys_values.data() + static_cast<std::int64_t>(layer) * 2 * length * width;
       caches_[i] = {prefix,
@@ -366,11 +284,8 @@ class Sampler {
   std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache
   std::int64_t slots_ = 0;
   at::Tensor cache_;           ///< [layers, 2, slots, capacity, key width]
-  std::vector<std::int64_t> free_slots_;
-  std::size_t next_prompt_ = 0;
-  std::deque<Sequence> waiting_;
-  std::vector<Sequence> active_;
-  std::vector<std::vector<Rollout>> results_;
+  Schedule<PreparedPrompt> schedule_;
+  std::vector<Sequence<PreparedPrompt>> active_;
   // Work space of a step, allocated once: [slots, ...].
   at::Tensor x_, normed_, projected_, qkv_, prepared_, attended_, gate_up_, gated_, logits_, inverse_rms_;
   std::vector<std::int64_t> positions_;
@@ -384,6 +299,7 @@ std::vector<std::vector<Rollout>> sample(Decoder& decoder, const RolloutRequest&
   check(request, decoder.config());
   if (request.prompts.empty()) return {};
   const torch::NoGradGuard no_grad;
+  if (!by_kernels(decoder.weights())) return sample_on_device(decoder, request, vocabulary, work, profile);
   return Sampler(decoder, request, vocabulary, work, profile).run();
 }
 

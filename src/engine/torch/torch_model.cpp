@@ -8,6 +8,7 @@
 #include "base/error.h"
 #include "base/file.h"
 #include "engine/safetensors.h"
+#include "engine/torch/device.h"
 #include "engine/torch/sampler.h"
 
 namespace whet::engine {
@@ -16,8 +17,16 @@ namespace {
 constexpr std::int64_t kScoringRows = 16384;
 constexpr const char* kMasters = "master_weights";
 
+/// Of a tensor in host memory.
 std::span<const std::byte> bytes_of(const at::Tensor& tensor) {
   return {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()};
+}
+
+/// A tensor made of the bytes of a file, of another's type and place.
+at::Tensor tensor_of(const TensorView& view, const at::Tensor& like) {
+  at::Tensor result = at::empty(like.sizes(), like.options().device(at::kCPU));
+  std::memcpy(result.data_ptr(), view.bytes.data(), view.bytes.size());
+  return result.to(like.device());
 }
 
 }  // namespace
@@ -43,7 +52,7 @@ std::vector<std::vector<std::vector<float>>> TorchModel::logprobs(std::span<cons
   for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
     base::Span span(options_.profile, base::Phase::kForward, "log-probs");
     span.add(work_.forward(pass_of(batch, work_)));
-    const at::Tensor values = decoder_->logprobs(batch, vocabulary_, temperature);
+    const at::Tensor values = in_host_memory(decoder_->logprobs(batch, vocabulary_, temperature));
     const float* next = values.const_data_ptr<float>();
     for (const std::size_t length : batch.response_lengths) {
       flat.emplace_back(next, next + length);
@@ -77,7 +86,9 @@ std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>>
   for (const PackedBatch& batch : pack(groups, kScoringRows, vocabulary_)) {
     base::Span span(options_.profile, base::Phase::kForward, "statistics");
     span.add(work_.forward(pass_of(batch, work_)));
-    const TargetStatistics values = decoder_->statistics(batch, vocabulary_, temperature);
+    const TargetStatistics on_device = decoder_->statistics(batch, vocabulary_, temperature);
+    const TargetStatistics values = {in_host_memory(on_device.logprob), in_host_memory(on_device.entropy),
+                                     in_host_memory(on_device.self_certainty), in_host_memory(on_device.gap)};
     std::size_t offset = 0;
     for (std::size_t r = 0; r < batch.response_count; ++r) {
       const std::size_t length = batch.response_lengths[r];
@@ -98,19 +109,20 @@ void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, 
   decoder_->gradients();  // before the way forward: weights in bfloat16 must have a place for theirs
   for (const PackedBatch& batch : pack(groups, token_budget, vocabulary_)) {
     const Pass pass = pass_of(batch, work_);
-    at::Tensor logprobs;
+    at::Tensor logprobs, values;
     {
       base::Span span(options_.profile, base::Phase::kForward);
       span.add(work_.forward(pass));
       logprobs = decoder_->logprobs(batch, vocabulary_, temperature);
+      values = in_host_memory(logprobs.detach());
     }
-    at::Tensor gradient = at::zeros({logprobs.numel()}, at::kFloat);
+    at::Tensor gradient = at::zeros({values.numel()}, at::kFloat);
     gradient_of(batch.first_response, batch.response_count,
-                {logprobs.const_data_ptr<float>(), static_cast<std::size_t>(logprobs.numel())},
+                {values.const_data_ptr<float>(), static_cast<std::size_t>(values.numel())},
                 {gradient.data_ptr<float>(), static_cast<std::size_t>(gradient.numel())});
     base::Span span(options_.profile, base::Phase::kBackward);
     span.add(work_.backward(pass));
-    logprobs.backward(gradient);
+    logprobs.backward(gradient.to(logprobs.device()));
   }
 }
 
@@ -131,7 +143,7 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   }
   ++steps_;
   at::_fused_adamw_({decoder_->trained()}, {gradient}, {first_moment_}, {second_moment_}, {},
-                    {at::scalar_tensor(static_cast<double>(steps_), at::kFloat)}, options.learning_rate, options.beta1,
+                    {at::scalar_tensor(static_cast<double>(steps_), gradient.options())}, options.learning_rate, options.beta1,
                     options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   if (decoder_->lora().rank == 0) decoder_->round_weights();
   gradient.zero_();
@@ -139,6 +151,12 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
 }
 
 namespace {
+
+/// Copies in host memory of windows on a device; the windows themselves where they are there already.
+std::vector<Decoder::NamedWindow> host_windows(std::vector<Decoder::NamedWindow> windows) {
+  for (auto& entry : windows) entry.window = in_host_memory(entry.window);
+  return windows;
+}
 
 void write_folder(const std::filesystem::path& folder, const std::vector<Decoder::NamedWindow>& windows, DType dtype,
                   const ModelConfig& config, std::string_view dtype_name, std::int64_t shard_bytes) {
@@ -158,12 +176,12 @@ void write_folder(const std::filesystem::path& folder, const std::vector<Decoder
 void TorchModel::save(const std::filesystem::path& folder) const {
   if (decoder_->lora().rank == 0) {
     const bool is_half = decoder_->computed_weights().scalar_type() == at::kBFloat16;
-    write_folder(folder, decoder_->named_computed_weights(), is_half ? DType::kBF16 : DType::kF32, config(),
+    write_folder(folder, host_windows(decoder_->named_computed_weights()), is_half ? DType::kBF16 : DType::kF32, config(),
                  is_half ? "bfloat16" : "float32", options_.shard_bytes);
     return;
   }
   std::vector<NamedTensor> tensors;
-  const auto windows = decoder_->named_adapters();
+  const auto windows = host_windows(decoder_->named_adapters());
   for (const auto& [name, window] : windows) {
     tensors.push_back({name, DType::kF32, {window.sizes().begin(), window.sizes().end()}, bytes_of(window)});
   }
@@ -185,7 +203,7 @@ void TorchModel::save_merged(const std::filesystem::path& folder, const std::str
     if (dtype != name) continue;
     auto windows = decoder_->merged_weights();
     for (auto& [tensor_name, window] : windows) {
-      window = window.to(type);
+      window = in_host_memory(window.to(type));
       if (!at::isfinite(window).all().item<bool>()) {
         base::run_error("export", "{} has values that {} cannot hold (or that are not finite), want another dtype", tensor_name, dtype);
       }
@@ -198,14 +216,14 @@ void TorchModel::save_merged(const std::filesystem::path& folder, const std::str
 
 void TorchModel::save_optimizer(const std::filesystem::path& file) const {
   const at::Tensor empty = at::zeros({0}, at::kFloat);
-  const at::Tensor& first = first_moment_.defined() ? first_moment_ : empty;
-  const at::Tensor& second = second_moment_.defined() ? second_moment_ : empty;
+  const at::Tensor first = first_moment_.defined() ? in_host_memory(first_moment_) : empty;
+  const at::Tensor second = second_moment_.defined() ? in_host_memory(second_moment_) : empty;
   const at::Tensor steps = at::scalar_tensor(steps_, at::kLong);
   std::vector<NamedTensor> tensors = {{"first_moment", DType::kF32, {first.numel()}, bytes_of(first)},
                                       {"second_moment", DType::kF32, {second.numel()}, bytes_of(second)},
                                       {"steps", DType::kI64, {}, bytes_of(steps)}};
+  const at::Tensor masters = decoder_->has_masters() ? in_host_memory(decoder_->weights()) : empty;
   if (decoder_->has_masters()) {
-    const at::Tensor& masters = decoder_->weights();
     tensors.push_back({kMasters, DType::kF32, {masters.numel()}, bytes_of(masters)});
   }
   write_safetensors(file, tensors);
@@ -222,12 +240,12 @@ at::Tensor TorchModel::masters_of(const SafetensorsFile& stored, const std::file
     base::user_error("optimizer", "{} has no {}, the float32 masters of weights in bfloat16 (was it written with another precision?)",
                      file.string(), kMasters);
   }
-  at::Tensor masters = at::empty_like(decoder_->weights());
-  if (view->dtype != DType::kF32 || view->bytes.size() != masters.nbytes()) {
+  const std::size_t wanted = decoder_->weights().nbytes();
+  if (view->dtype != DType::kF32 || view->bytes.size() != wanted) {
     base::user_error("optimizer", "{}: {} bytes of {}, want {} of type F32 (does it belong to this model?)", file.string(),
-                     view->bytes.size(), kMasters, masters.nbytes());
+                     view->bytes.size(), kMasters, wanted);
   }
-  std::memcpy(masters.data_ptr(), view->bytes.data(), masters.nbytes());
+  at::Tensor masters = tensor_of(*view, decoder_->weights());
   if (!at::equal(masters.to(at::kBFloat16), decoder_->computed_weights())) {
     base::user_error("optimizer", "{}: {} do not round to the model's weights, want those of the same checkpoint", file.string(), kMasters);
   }
@@ -265,10 +283,8 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
                      first.bytes.size(), wanted);
   }
   steps_ = steps;
-  first_moment_ = at::empty_like(decoder_->trained());
-  second_moment_ = at::empty_like(decoder_->trained());
-  std::memcpy(first_moment_.data_ptr(), first.bytes.data(), wanted);
-  std::memcpy(second_moment_.data_ptr(), second.bytes.data(), wanted);
+  first_moment_ = tensor_of(first, decoder_->trained());
+  second_moment_ = tensor_of(second, decoder_->trained());
   set_masters();
 }
 
@@ -281,7 +297,7 @@ void TorchModel::move_towards(const Model& other, double share) {
                      other.parameter_count());
   }
   const torch::NoGradGuard no_grad;
-  decoder_->trained().lerp_(goal->decoder_->trained().to(decoder_->trained().scalar_type()), share);
+  decoder_->trained().lerp_(goal->decoder_->trained().to(decoder_->trained().options()), share);
   if (decoder_->lora().rank == 0) decoder_->round_weights();
 }
 
