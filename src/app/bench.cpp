@@ -1,5 +1,6 @@
 // whet bench: where the time of a step goes, and how near each phase comes to what the machine can do at best.
 #include <algorithm>
+#include <optional>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
@@ -50,7 +51,7 @@ struct Subject {
 
 Subject open_subject(const BenchOptions& options, base::Profile* profile) {
   Subject subject{options.config, {}, 0, nullptr};
-  engine::EngineOptions engine{.threads = static_cast<int>(options.threads), .profile = profile};
+  engine::EngineOptions engine{.threads = static_cast<int>(options.threads), .device = options.device, .profile = profile};
   if (!options.config.empty()) {
     subject.model = engine::new_model(config_of(options.config), static_cast<std::uint64_t>(options.seed), engine);
     subject.vocabulary = subject.model->config().vocab_size;
@@ -70,16 +71,17 @@ struct PhaseFigures {
   double rows = 0;  ///< of its products; 0: it has none
 };
 
-/// The entry of a phase, or of several together, in the report.
-Json describe(const PhaseFigures& figures, const engine::Ceilings& ceilings, double step_seconds, double shape_peak) {
+/// The entry of a phase, or of several together, in the report. Without ceilings: on a GPU, whose own are not measured.
+Json describe(const PhaseFigures& figures, const std::optional<engine::Ceilings>& ceilings, double step_seconds, double shape_peak) {
   const base::Cost& cost = figures.cost;
   Json entry = {{"seconds", cost.seconds}, {"share_of_step", cost.seconds / step_seconds}};
   if (cost.work.bytes <= 0) return entry;
-  const engine::Share share = engine::share_of(cost, ceilings);
   entry["flops"] = cost.work.flops;
   entry["bytes"] = cost.work.bytes;
   entry["flops_per_second"] = cost.work.flops / cost.seconds;
   entry["bytes_per_second"] = cost.work.bytes / cost.seconds;
+  if (!ceilings) return entry;
+  const engine::Share share = engine::share_of(cost, *ceilings);
   entry["bound"] = share.is_memory_bound ? "memory" : "compute";
   entry["share_of_ceiling"] = share.share;
   if (shape_peak > 0) {
@@ -156,12 +158,16 @@ Json measure_steps(const BenchOptions& options) {
     if (medians[phase].spans > 0) report["phase_seconds"][base::kPhaseNames[phase]] = medians[phase].seconds;
   }
   // Ceilings, after the peak of memory was read: they allocate too.
-  print_transient("measuring the machine");
-  const engine::Ceilings ceilings = measure_ceilings(report);
+  std::optional<engine::Ceilings> ceilings;
+  report["device"] = options.device;
+  if (options.device == "cpu") {
+    print_transient("measuring the machine");
+    ceilings = measure_ceilings(report);
+  }
   const double prompted = token_median(&StepCount::prompted), sampled = token_median(&StepCount::sampled);
   const double packed = token_median(&StepCount::packed);
   const auto shape_peak = [&](double rows) {
-    if (!(rows >= 1)) return 0.0;
+    if (!(rows >= 1) || !ceilings) return 0.0;
     return engine::gemm_rate(engine::products(model.config(), subject.vocabulary, static_cast<std::int64_t>(rows)));
   };
   for (std::size_t i = 0; i < medians.size(); ++i) {
@@ -232,10 +238,12 @@ Json measure_run(const BenchOptions& options) {
 void print_row(const std::string& name, const Json& entry) {
   std::string line = fmt::format("  {:10s} {:9.5f} {:6.1f} %", name, entry.at("seconds").get<double>(), 100 * entry.at("share_of_step").get<double>());
   if (entry.contains("flops")) {
-    line += fmt::format(" {:10.4g} {:9.1f} {:10.4g} {:8.1f}  {:7s} {:5.1f} %", entry.at("flops").get<double>() / 1e9,
+    line += fmt::format(" {:10.4g} {:9.1f} {:10.4g} {:8.1f}", entry.at("flops").get<double>() / 1e9,
                         entry.at("flops_per_second").get<double>() / 1e9, entry.at("bytes").get<double>() / 1e6,
-                        entry.at("bytes_per_second").get<double>() / 1e9, entry.at("bound").get<std::string>(),
-                        100 * entry.at("share_of_ceiling").get<double>());
+                        entry.at("bytes_per_second").get<double>() / 1e9);
+  }
+  if (entry.contains("bound")) {
+    line += fmt::format("  {:7s} {:5.1f} %", entry.at("bound").get<std::string>(), 100 * entry.at("share_of_ceiling").get<double>());
   }
   if (entry.contains("shape_peak_flops")) {
     line += fmt::format("  {:5.1f} % of {:.0f} GFLOP/s ({:.0f} rows)", 100 * entry.at("share_of_shape_peak").get<double>(),
@@ -260,8 +268,12 @@ void print_report(const Json& r) {
     }
     fmt::print("\n");
   }
-  fmt::print("machine: product of 2048 x 2048 {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["gemm_peak_flops"].get<double>() / 1e9,
-             r["memory_bytes_per_second"].get<double>() / 1e9);
+  if (r.contains("gemm_peak_flops")) {
+    fmt::print("machine: product of 2048 x 2048 {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["gemm_peak_flops"].get<double>() / 1e9,
+               r["memory_bytes_per_second"].get<double>() / 1e9);
+  } else {
+    fmt::print("on {}, whose ceilings are not measured; the peak of memory is the host's\n", r["device"].get<std::string>());
+  }
   fmt::print("  {:10s} {:>9s} {:>8s} {:>10s} {:>9s} {:>10s} {:>8s}  {:7s} {:>7s}  {}\n", "phase", "seconds", "of step", "GFLOP",
              "GFLOP/s", "MB", "GB/s", "bound", "ceiling", r.contains("run") ? "" : "of the products at its shapes");
   for (const auto& [phase, entry] : r["phases"].items()) print_row(phase, entry);

@@ -11,6 +11,7 @@
 #include "base/profile.h"
 #include "base/random.h"
 #include "engine/engine.h"
+#include "train/model_options.h"
 
 namespace whet::app {
 
@@ -29,6 +30,7 @@ struct BenchOptions {
   std::int64_t batch = 128;
   std::int64_t token_budget = 16384;
   double learning_rate = 5e-4;
+  std::string device = "cpu";
   std::int64_t threads = 0;
   std::int64_t seed = 0;
 };
@@ -54,6 +56,7 @@ void visit_fields(BenchOptions& o, Visitor&& visit) {
   visit(o.batch, "batch", "documents of a pre-training step", count_from(1));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.learning_rate, "learning-rate", "AdamW's", at_least(0));
+  visit(o.device, "device", train::kDeviceHelp, anything());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
   visit(o.seed, "seed", "fixes problems and tokens", at_least(0));
 }

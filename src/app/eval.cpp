@@ -28,6 +28,7 @@ struct EvalOptions {
   std::int64_t seed = 0;
   train::SamplingFields sampling;
   bool greedy = false;
+  std::string device = "cpu";
   std::string precision = "float32";
   std::int64_t threads = 0;
 };
@@ -44,6 +45,7 @@ void visit_fields(EvalOptions& o, Visitor&& visit) {
   visit(o.seed, "seed", "fixes the draws", at_least(0));
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
+  visit(o.device, "device", train::kDeviceHelp, anything());
   visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
@@ -72,7 +74,7 @@ int run(const EvalOptions& options, bool json) {
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "eval");
   const auto problems = train::distinct_problems(*task, split, static_cast<std::uint64_t>(options.seed), options.count);
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
+  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
   auto sampling = train::sampling_options(options.sampling, *task);
   sampling.greedy = options.greedy;
   std::vector<analysis::ProblemOutcome> outcomes;

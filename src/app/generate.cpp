@@ -24,6 +24,7 @@ struct GenerateOptions {
   train::SamplingFields sampling;
   bool greedy = false;
   bool chat = false;
+  std::string device = "cpu";
   std::string precision = "float32";
   std::int64_t threads = 0;
 };
@@ -40,6 +41,7 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
   visit_fields(o.sampling, visit);
   visit(o.greedy, "greedy", "take the most likely token", anything());
   visit(o.chat, "chat", "each --prompt is a user's message, written by the model's chat template", anything());
+  visit(o.device, "device", train::kDeviceHelp, anything());
   visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
@@ -70,7 +72,7 @@ int run(const GenerateOptions& options, bool json) {
   if (options.chat && !options.task.empty()) base::user_error("generate", "--chat with --task, want it with --prompt");
   if (!options.task.empty()) {
     const auto task = train::make_task({.task = options.task});
-    train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
+    train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
     auto sampling = train::sampling_options(options.sampling, *task);
     sampling.greedy = options.greedy;
     for (const train::Group& group :
@@ -95,7 +97,7 @@ int run(const GenerateOptions& options, bool json) {
     for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
     if (texts.size() == before) base::user_error("prompt", "no line on standard input, want a prompt a line");
   }
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision));
+  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
   engine::SamplingOptions sampling{.temperature = options.sampling.temperature,
                                    .top_p = options.sampling.top_p,
                                    .top_k = static_cast<int>(options.sampling.top_k),

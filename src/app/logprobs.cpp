@@ -19,6 +19,7 @@ struct LogprobsOptions {
   double temperature = 1.0;
   std::int64_t batch = 64;
   bool add_special = false;
+  std::string device = "cpu";
   std::string precision = "float32";
   std::int64_t threads = 0;
 };
@@ -30,6 +31,7 @@ void visit_fields(LogprobsOptions& o, Visitor&& visit) {
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.batch, "batch", "texts that are read before any is answered", count_from(1));
   visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
+  visit(o.device, "device", train::kDeviceHelp, anything());
   visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
@@ -105,7 +107,7 @@ class Scorer {
 };
 
 int run(const LogprobsOptions& options, const std::string& file) {
-  Scorer scorer(train::open_text_model(train::resolve_model(options.model), train::asking_options(options.threads, options.precision)), options);
+  Scorer scorer(train::open_text_model(train::resolve_model(options.model), train::asking_options(options.threads, options.precision, options.device)), options);
   const std::string place = file == "-" ? "standard input" : file;
   const auto add = [&](base::Json&& row, std::size_t line) { scorer.add(std::move(row), place, line); };
   if (file == "-") {

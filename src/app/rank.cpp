@@ -111,7 +111,7 @@ std::vector<theory::ProblemCounts> base_counts(const RankOptions& options, const
   const auto task = train::make_task(options.train.source, folder);
   train::require_labels(*task, tasks::Split::kHeldOut, "rank");
   const auto problems = train::held_out_problems(*task, options.base_problems);
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.train.threads, options.train.memory.precision));
+  train::TextModel model = train::open_text_model(folder, train::asking_options(options.train.threads, options.train.memory.precision, options.train.memory.device));
   counts = sample_counts(row.name, model, *task, problems, options.base_samples, options.train.sampling,
                          base::combine({static_cast<std::uint64_t>(options.train.seed), base::hash_text("rank")}));
   if (row.folder.empty()) return counts;

@@ -75,7 +75,7 @@ std::int64_t kept_step(const train::TrainSummary& summary, const std::vector<bas
 void write_model(const std::filesystem::path& from, const std::filesystem::path& to, const train::TrainOptions& options) {
   const std::filesystem::path temporary = to.string() + ".part";
   std::filesystem::remove_all(temporary);
-  const train::TextModel model = train::open_text_model(from, train::asking_options(options.threads, options.memory.precision));
+  const train::TextModel model = train::open_text_model(from, train::asking_options(options.threads, options.memory.precision, options.memory.device));
   base::create_new_folder(temporary);
   // Sums of weights in bfloat16 and corrections in float32 are not rounded again.
   model.model->save_merged(temporary, train::has_masters(options.memory) ? "bfloat16" : "float32");

@@ -19,12 +19,15 @@ inline engine::Precision precision_of(const std::string& name) {
   return name == "bfloat16" ? engine::Precision::kBFloat16 : engine::Precision::kFloat32;
 }
 
+inline constexpr const char* kDeviceHelp = "where models run: cpu; cuda or cuda:N for a GPU, where the engine's PyTorch has CUDA";
+
 /// Of a model that is never trained.
-inline engine::EngineOptions asking_options(std::int64_t threads, const std::string& precision) {
-  return {.threads = static_cast<int>(threads), .precision = precision_of(precision), .is_frozen = true};
+inline engine::EngineOptions asking_options(std::int64_t threads, const std::string& precision, const std::string& device) {
+  return {.threads = static_cast<int>(threads), .device = device, .precision = precision_of(precision), .is_frozen = true};
 }
 
 struct ModelOptions {
+  std::string device = "cpu";
   std::string precision = "float32";
   std::int64_t lora_rank = 0;
   double lora_alpha = 0;
@@ -35,6 +38,7 @@ struct ModelOptions {
 template <class Visitor>
 void visit_fields(ModelOptions& o, Visitor&& visit) {
   using namespace base;
+  visit(o.device, "device", kDeviceHelp, anything());
   visit(o.precision, "precision",
         "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; arithmetic, "
         "gradients and optimizer are float32", precisions());
@@ -66,6 +70,7 @@ inline engine::LoraOptions lora_options(const ModelOptions& options, std::int64_
 
 inline engine::EngineOptions engine_options(const ModelOptions& options, std::int64_t threads, std::int64_t seed) {
   return {.threads = static_cast<int>(threads),
+          .device = options.device,
           .precision = precision_of(options.precision),
           .checkpoint_activations = options.checkpoint_activations,
           .lora = lora_options(options, seed)};
@@ -73,7 +78,7 @@ inline engine::EngineOptions engine_options(const ModelOptions& options, std::in
 
 /// Of a policy beside the run's own, all of whose weights are trained or averaged.
 inline engine::EngineOptions whole_options(const ModelOptions& options, std::int64_t threads) {
-  return {.threads = static_cast<int>(threads), .precision = precision_of(options.precision)};
+  return {.threads = static_cast<int>(threads), .device = options.device, .precision = precision_of(options.precision)};
 }
 
 /// Weights in bfloat16 are saved with float32 masters beside them.

@@ -35,6 +35,7 @@ struct PretrainOptions {
   std::int64_t eval_problems = 200;
   std::int64_t eval_samples = 8;
   std::int64_t token_budget = 16384;
+  std::string device = "cpu";
   std::string precision = "float32";
   std::int64_t threads = 0;
 };
@@ -66,6 +67,7 @@ void visit_fields(PretrainOptions& o, Visitor&& visit) {
   visit(o.eval_problems, "eval-problems", "held-out problems to measure each checkpoint on", count_from(1));
   visit(o.eval_samples, "eval-samples", "rollouts of each", count_from(1));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
+  visit(o.device, "device", kDeviceHelp, anything());
   visit(o.precision, "precision", "float32, or bfloat16: weights in bfloat16 with float32 masters, which an update changes", precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }

@@ -87,6 +87,7 @@ Pretrainer::Pretrainer(const fs::path& folder) {
 
 engine::EngineOptions Pretrainer::engine_options(std::int64_t vocabulary) {
   engine::EngineOptions engine{.threads = static_cast<int>(options_.threads), .vocabulary_in_use = vocabulary};
+  engine.device = options_.device;
   engine.precision = precision_of(options_.precision);
   engine.profile = &profile_;
   return engine;

@@ -97,7 +97,7 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
   scoring_.emplace(options_);
   task_ = make_training_task(options_, options_.model);
-  engine::EngineOptions others = asking_options(options_.threads, options_.memory.precision);
+  engine::EngineOptions others = asking_options(options_.threads, options_.memory.precision, options_.memory.device);
   others.profile = &profile_;
   engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
   engine.profile = &profile_;

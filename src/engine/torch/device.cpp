@@ -1,5 +1,7 @@
 #include "engine/torch/device.h"
 
+#include <c10/core/impl/VirtualGuardImpl.h>
+
 #include <atomic>
 #include <charconv>
 #include <cstdlib>
@@ -38,6 +40,11 @@ at::Device find_device(const std::string& name) {
 }
 
 bool by_kernels(const at::Tensor& tensor) { return tensor.is_cpu() && plain_scopes() == 0; }
+
+void wait_for(at::Device device) {
+  if (device.is_cpu()) return;
+  c10::impl::VirtualGuardImpl(device.type()).getStream(device).synchronize();
+}
 
 PlainOperations::PlainOperations() { ++plain_scopes(); }
 PlainOperations::~PlainOperations() { --plain_scopes(); }

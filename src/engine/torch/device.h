@@ -31,6 +31,9 @@ class PlainOperations {
 /// A copy in host memory, waiting for the device; the tensor itself where it is there already.
 inline at::Tensor in_host_memory(const at::Tensor& tensor) { return tensor.cpu().contiguous(); }
 
+/// Waits until the device has done what it was asked to, so that a span holds the work that was begun in it.
+void wait_for(at::Device device);
+
 /// Integers as a tensor on a device.
 inline at::Tensor upload(const std::vector<std::int64_t>& values, at::Device device) {
   return at::tensor(values, at::TensorOptions().dtype(at::kLong)).to(device);

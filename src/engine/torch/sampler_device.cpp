@@ -125,6 +125,7 @@ class DeviceSampler {
       prepared[i]->logits = logits.select(0, static_cast<std::int64_t>(i));
       schedule_.make_wait(prepared[i]);
     }
+    if (profile_ != nullptr) wait_for(decoder_.device());
     return true;
   }
 

@@ -123,6 +123,7 @@ void TorchModel::accumulate_gradient(std::span<const SharedPromptBatch> groups, 
     base::Span span(options_.profile, base::Phase::kBackward);
     span.add(work_.backward(pass));
     logprobs.backward(gradient.to(logprobs.device()));
+    if (options_.profile != nullptr) wait_for(decoder_->device());
   }
 }
 
@@ -130,7 +131,8 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   const torch::NoGradGuard no_grad;
   base::Span span(options_.profile, base::Phase::kOptimizer);
   at::Tensor& gradient = decoder_->gradients();
-  const double norm = std::sqrt(kernels::sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel()));
+  const double norm = by_kernels(gradient) ? std::sqrt(kernels::sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel()))
+                                           : at::linalg_vector_norm(gradient).item<double>();
   if (!std::isfinite(norm)) {
     base::run_error("optimizer", "the gradient's norm is {}, want a finite number (weights left as they were)", norm);
   }
@@ -147,6 +149,7 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
                     options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
   if (decoder_->lora().rank == 0) decoder_->round_weights();
   gradient.zero_();
+  if (options_.profile != nullptr) wait_for(decoder_->device());
   return norm;
 }
 

@@ -22,8 +22,11 @@ namespace fs = std::filesystem;
 struct DeviceCase {
   std::string device;
   ModelConfig config;
+  at::ScalarType type = at::kFloat;
 
-  std::string name() const { return device + config.architecture + (config.tie_word_embeddings ? "Tied" : ""); }
+  std::string name() const {
+    return device + config.architecture + (config.tie_word_embeddings ? "Tied" : "") + (type == at::kBFloat16 ? "Bfloat16" : "");
+  }
 };
 void PrintTo(const DeviceCase& one, std::ostream* out) { *out << one.device << ' ' << config_json(one.config).dump(); }
 
@@ -34,6 +37,7 @@ std::vector<DeviceCase> device_cases() {
     if (device == "cuda" && !at::hasCUDA()) continue;
     for (const ModelConfig& config : family_configs()) all.push_back({device, config});
     all.push_back({device, odd_config(3, 1, 20, /*tied=*/true)});
+    all.push_back({device, family_configs()[1], at::kBFloat16});
   }
   return all;
 }
@@ -42,8 +46,9 @@ class OnDevice : public testing::TestWithParam<DeviceCase> {
  protected:
   void SetUp() override {
     config_ = GetParam().config;
-    host_decoder_ = random_decoder(config_, at::kFloat, 41);
-    decoder_ = std::make_shared<Decoder>(config_, at::kFloat, device());
+    host_decoder_ = random_decoder(config_, GetParam().type, 41);
+    host_decoder_->round_weights();
+    decoder_ = std::make_shared<Decoder>(config_, GetParam().type, /*has_masters=*/true, device());
     decoder_->copy_from(*host_decoder_);
   }
 
@@ -197,7 +202,7 @@ INSTANTIATE_TEST_SUITE_P(Families, OnDevice, testing::ValuesIn(device_cases()),
 
 TEST(GpuTest, TheTestsOfADeviceRunOnAGpuToo) {
   if (!at::hasCUDA()) GTEST_SKIP() << "no GPU, or a PyTorch without CUDA: what needs one was not tested";
-  EXPECT_GT(device_cases().size(), family_configs().size() + 1);
+  EXPECT_GT(device_cases().size(), family_configs().size() + 2);
 }
 
 // The plan of the attention: pieces of long segments, chunks of unlike lengths.
