@@ -255,13 +255,7 @@ const base::Registrar kRegistered(
             "  whet align --model sort-strong --task sort\n"
             "  whet align --model sort-weak --task sort --count 400 --samples 32 --json\n"
             "  whet align --model DIR --held-out-problems test.jsonl --temperature 0.6",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<AlignOptions>();
-              auto json = std::make_shared<bool>(false);
-              add_fields(app, *options);
-              app.add_flag("--json", *json, "one JSON object on standard output");
-              return [options, json] { return run(*options, *json); };
-            }});
+            fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

@@ -243,13 +243,7 @@ const base::Registrar kRegistered(
             "  whet asymmetry --model countdown --task countdown\n"
             "  whet asymmetry --model countdown --task countdown --verifier runs/verifier/checkpoints/step-000300\n"
             "  whet asymmetry --model DIR --problems test.jsonl --verifier-template ask.txt --verifier-readings 4 --json",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<AsymmetryOptions>();
-              auto json = std::make_shared<bool>(false);
-              add_fields(app, *options);
-              app.add_flag("--json", *json, "one JSON object on standard output");
-              return [options, json] { return run(*options, *json); };
-            }});
+            fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

@@ -302,13 +302,7 @@ const base::Registrar kRegistered(
             "  whet bench --config bench/peers/configs/10m.json --steps 3 --threads 2 --json\n"
             "  whet bench --run runs/vote\n"
             "Every run records its phases in timings.jsonl; --run holds them against the ceilings of this machine.",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<BenchOptions>();
-              auto json = std::make_shared<bool>(false);
-              add_fields(app, *options);
-              app.add_flag("--json", *json, "one JSON object on standard output");
-              return [options, json] { return run(*options, *json); };
-            }});
+            fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

@@ -4,6 +4,7 @@
 #include <CLI/CLI.hpp>
 
 #include <functional>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <type_traits>
@@ -55,6 +56,19 @@ void add_fields(CLI::App& app, Options& options) {
       });
     }
   });
+}
+
+/// What a command declares that has the fields of one struct of options and --json, and nothing else.
+template <class Options>
+std::function<Run(CLI::App& app)> fields_and_json(int (*run)(const Options& options, bool json),
+                                                  const char* json_help = "one JSON object on standard output") {
+  return [run, json_help](CLI::App& app) -> Run {
+    auto options = std::make_shared<Options>();
+    auto json = std::make_shared<bool>(false);
+    add_fields(app, *options);
+    app.add_flag("--json", *json, json_help);
+    return [run, options, json] { return run(*options, *json); };
+  };
 }
 
 /// UserError when another option is given beside --resume: a run goes on with the options it began with, and to ignore

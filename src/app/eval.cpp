@@ -127,13 +127,7 @@ const base::Registrar kRegistered(
             "  whet eval --model sort-strong --task sort --samples 16 --pass-at 1 4 16\n"
             "  whet eval --model runs/vote/checkpoints/step-000300 --task sort --json\n"
             "  whet eval --model DIR --held-out-problems test.jsonl --temperature 0.6 --top-p 0.95",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<EvalOptions>();
-              auto json = std::make_shared<bool>(false);
-              add_fields(app, *options);
-              app.add_flag("--json", *json, "one JSON object on standard output");
-              return [options, json] { return run(*options, *json); };
-            }});
+            fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

@@ -130,13 +130,7 @@ const base::Registrar kRegistered(
             "  whet generate --model sort-strong --prompt '40317?' --samples 4\n"
             "  whet generate --model runs/vote/checkpoints/step-000300 --task sort --count 8\n"
             "  cat prompts.txt | whet generate --model DIR --prompt - --json",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<GenerateOptions>();
-              auto json = std::make_shared<bool>(false);
-              add_fields(app, *options);
-              app.add_flag("--json", *json, "one JSON object a line");
-              return [options, json] { return run(*options, *json); };
-            }});
+            fields_and_json(run, "one JSON object a line")});
 
 }  // namespace
 }  // namespace whet::app

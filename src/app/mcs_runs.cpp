@@ -73,7 +73,7 @@ SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::Co
     if (length.step == 1) outcome.first_step_tokens = tokens;
     outcome.training_tokens += tokens;
   }
-  for (const base::Json& line : run.timings) outcome.seconds += line.value("seconds", 0.0);
+  outcome.seconds = store::seconds_of(run);
   return outcome;
 }
 

@@ -6,12 +6,12 @@
 #include <cstdlib>
 #include <memory>
 #include <set>
-#include <thread>
 
 #include "app/command.h"
 #include "app/console.h"
 #include "app/side_by_side.h"
 #include "base/clock.h"
+#include "base/cores.h"
 #include "base/file.h"
 #include "findings/finding.h"
 #include "findings/page.h"
@@ -98,14 +98,8 @@ State state_of(const fs::path& folder, const PlannedRun& run) {
 
 /// Steps that a run has written down, 0 when it has just begun.
 std::int64_t steps_done(const fs::path& folder) {
-  const fs::path path = folder / store::kMetricsFile;
-  if (!fs::exists(path)) return 0;
-  const std::string text = base::read_file(path);
-  const std::size_t end = text.rfind('\n');
-  if (end == std::string::npos) return 0;
-  const std::size_t start = text.rfind('\n', end - 1);
-  const std::size_t from = start == std::string::npos ? 0 : start + 1;
-  return base::parse_json(text.substr(from, end - from), path.string()).value("step", std::int64_t{0});
+  const std::string line = base::last_whole_line(folder / store::kMetricsFile);
+  return line.empty() ? 0 : base::parse_json(line, folder.string()).value("step", std::int64_t{0});
 }
 
 /// How far all of it is, in seconds as declared.
@@ -195,7 +189,7 @@ findings::PageFacts facts_of(const findings::Runs& runs, bool quick) {
   findings::PageFacts facts{.quick = quick};
   std::set<std::string> programs;
   for (const auto& [name, run] : runs) {
-    for (const Json& line : run.timings) facts.seconds += line.value("seconds", 0.0);
+    facts.seconds += store::seconds_of(run);
     const auto text = [&run](const char* key) { return run.manifest.value(key, std::string("unknown")); };
     programs.insert(
         fmt::format("{} {}, revision {}, {}", text("program"), text("version"), text("revision"), text("engine")));
@@ -215,8 +209,7 @@ void list(const std::vector<std::string>& names, bool quick) {
         "one core\n",
         name.c_str(), finding.title.c_str(), finding.claim.c_str(), finding.setting.c_str(), finding.criterion.c_str(),
         finding.chosen_on.c_str(), plan.size(), seconds / 60);
-    for (const PlannedRun& run : plan)
-      std::printf("    whet %s\n", fmt::format("{} --out {}", fmt::join(run.arguments, " "), run.name).c_str());
+    for (const PlannedRun& run : plan) std::printf("    %s\n", findings::command_of(run).c_str());
   }
 }
 
@@ -236,7 +229,7 @@ int run(Arguments arguments) {
     return 0;
   }
   const fs::path folder = arguments.out.empty() ? (arguments.quick ? "findings-quick" : "findings") : arguments.out;
-  if (arguments.jobs == 0) arguments.jobs = std::max<std::int64_t>(1, std::thread::hardware_concurrency());
+  if (arguments.jobs == 0) arguments.jobs = base::usable_cores();
   // The runs are started elsewhere; the engine is to be found all the same.
   if (const char* engine = std::getenv("WHET_ENGINE"); engine != nullptr)
     ::setenv("WHET_ENGINE", fs::absolute(engine).c_str(), 1);

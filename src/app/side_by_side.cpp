@@ -25,12 +25,6 @@ namespace {
 
 constexpr auto kLook = std::chrono::milliseconds(200);
 
-std::string last_line(const std::filesystem::path& log) {
-  std::string text = base::read_file(log);
-  while (!text.empty() && text.back() == '\n') text.pop_back();
-  return text.substr(text.rfind('\n') + 1);
-}
-
 /// In the child, after fork(): becomes `whet`. It is alone in its group, so that Ctrl-C reaches it once and through its
 /// parent, and does not outlive that parent.
 [[noreturn]] void become(const Job& job, const std::vector<char*>& arguments, int output) {
@@ -126,7 +120,8 @@ bool run_side_by_side(const std::vector<Job>& jobs, int at_once, const JobEvents
     }
   }
   if (failed != nullptr)
-    base::run_error("run", "{} failed: {} ({})", failed->name, last_line(failed->log), failed->log.string());
+    base::run_error("run", "{} failed: {} ({})", failed->name, base::last_whole_line(failed->log),
+                    failed->log.string());
   return !was_asked;
 }
 

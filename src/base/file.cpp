@@ -60,6 +60,14 @@ std::string read_file(const fs::path& path) {
   return content;
 }
 
+std::string last_whole_line(const fs::path& path) {
+  if (!fs::exists(path)) return {};
+  const std::string text = read_file(path);
+  const std::size_t end = text.rfind('\n');
+  if (end == std::string::npos || end == 0) return {};
+  return text.substr(text.rfind('\n', end - 1) + 1, end - text.rfind('\n', end - 1) - 1);
+}
+
 void write_file(const fs::path& path, std::string_view bytes) {
   NewFile file(path);
   file.write(bytes);

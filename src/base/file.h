@@ -12,6 +12,10 @@ namespace whet::base {
 /// The whole content of a file. UserError when it cannot be read (names the path and the system's reason).
 std::string read_file(const std::filesystem::path& path);
 
+/// The last line of a file that is whole, without its line feed: what is being written now is not. Empty when there is
+/// none, or no file.
+std::string last_whole_line(const std::filesystem::path& path);
+
 /// Writes `bytes` to a temporary sibling, syncs it and renames it over `path`, so that a reader (or the next run
 /// after a kill or a full disk) sees either the old file or the whole new one. RunError on failure; the temporary is removed.
 void write_file(const std::filesystem::path& path, std::string_view bytes);

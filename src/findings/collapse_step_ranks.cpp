@@ -1,7 +1,6 @@
 // F6: the Model Collapse Step orders base models as the gain of supervised training does.
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <array>
 
 #include "analysis/ranking.h"
@@ -41,8 +40,7 @@ std::vector<PlannedRun> plan(bool quick) {
                                       {"keep-checkpoints", "10"}});
     runs.push_back(base);
     for (const int checkpoint : kCheckpoints) {
-      const auto add = [&](const char* what, int seed, double seconds,
-                           std::vector<std::pair<std::string, std::string>> options) {
+      const auto add = [&](const char* what, int seed, double seconds, Options options) {
         options.insert(options.end(), {{"model", checkpoint_of(base, checkpoint)},
                                        {"learning-rate", "5e-4"},
                                        {"watch-problems", "0"},
@@ -86,7 +84,7 @@ struct Row {
 /// Nothing for a base whose runs are too short to judge.
 std::optional<Row> row_of(const Runs& runs, int pretrain_seed, int checkpoint) {
   Row row{.name = fmt::format("seed {} @ {}", pretrain_seed, checkpoint)};
-  std::vector<double> steps;
+  std::vector<analysis::StepBound> steps;
   double vote_tokens = 0, label_tokens = 0;
   for (int seed = kFirstSeed; runs.count(name_of(pretrain_seed, checkpoint, "vote", seed)) > 0; ++seed) {
     const store::Run& run = runs.at(name_of(pretrain_seed, checkpoint, "vote", seed));
@@ -94,7 +92,7 @@ std::optional<Row> row_of(const Runs& runs, int pretrain_seed, int checkpoint) {
     if (reward_accuracy.size() < 2 * kRewardWindow) return std::nullopt;
     const auto collapse = analysis::watch_marks(reward_accuracy, {{"mark", kMark}}).mark("mark").step;
     const std::int64_t last = reward_accuracy.back().step;
-    steps.push_back(static_cast<double>(collapse.value_or(last + 1)));
+    steps.push_back({collapse.value_or(last + 1), collapse.has_value()});
     vote_tokens += training_tokens(run, collapse.value_or(last));
     row.collapses += (row.collapses.empty() ? "" : ", ") + step_text(collapse, last);
   }
@@ -110,8 +108,7 @@ std::optional<Row> row_of(const Runs& runs, int pretrain_seed, int checkpoint) {
     label_tokens += training_tokens(run, shape->last_step);
   }
   if (steps.empty() || labelled == 0) return std::nullopt;
-  std::sort(steps.begin(), steps.end());
-  row.collapse = steps[steps.size() / 2];
+  row.collapse = analysis::step_median(steps).at_least;
   for (double* sum : {&row.base, &row.end, &row.pass}) *sum /= labelled;
   row.gain = row.end - row.base;
   row.cost = vote_tokens / static_cast<double>(steps.size()) / (label_tokens / labelled);

@@ -45,11 +45,8 @@ Judgement judge(const Runs& runs) {
     const auto share = report::series_of(run, "true_reward");
     const auto vote_right = report::series_of(run, "label_accuracy"),
                majority = report::series_of(run, "majority_ratio");
-    if (share.size() < 2 * kRewardWindow || vote_right.empty())
-      return {.measured = run.folder.filename().string() + " is too short to judge"};
-    double end = 0;
-    for (std::size_t i = share.size() - kRewardWindow; i < share.size(); ++i)
-      end += share[i].value / static_cast<double>(kRewardWindow);
+    if (share.size() < 2 * kRewardWindow || vote_right.empty()) return too_short(run);
+    const double end = mean_of_last(share, kRewardWindow);
     const bool is_right = vote_right.front().value > 0.5;
     (is_right ? right : wrong) += 1;
     rose += is_right && end > kUp ? 1 : 0;

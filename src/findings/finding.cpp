@@ -1,6 +1,7 @@
 #include "findings/finding.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <stdexcept>
@@ -24,8 +25,6 @@ base::Registry<Finding>& findings() {
 
 namespace {
 
-using Options = std::vector<std::pair<std::string, std::string>>;
-
 PlannedRun with_options(PlannedRun run, const Options& shared, const Options& own) {
   const auto add = [&run](const auto& option) {
     run.arguments.push_back("--" + option.first);
@@ -40,7 +39,7 @@ PlannedRun with_options(PlannedRun run, const Options& shared, const Options& ow
 
 }  // namespace
 
-PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
+PlannedRun sort_run(std::string name, double seconds, Options options) {
   // Few checkpoints and dumps: what is judged stands in metrics.jsonl and heldout.jsonl. The watch looks at other
   // problems than those that accuracy is measured on, so that these runs can judge it as well (scripts/judge_watch.py).
   const Options shared{{"task", "sort"},          {"model", "sort-strong"},    {"steps", "300"},
@@ -50,7 +49,7 @@ PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std:
   return with_options({.name = std::move(name), .arguments = {"train"}, .seconds = seconds}, shared, options);
 }
 
-PlannedRun base_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options) {
+PlannedRun base_run(std::string name, double seconds, Options options) {
   const Options shared{{"task", "sort"},           {"steps", "2500"},       {"checkpoint-every", "100"},
                        {"keep-checkpoints", "25"}, {"eval-problems", "20"}, {"threads", "1"}};
   return with_options({.name = std::move(name), .arguments = {"pretrain"}, .seconds = seconds}, shared, options);
@@ -58,6 +57,10 @@ PlannedRun base_run(std::string name, double seconds, std::vector<std::pair<std:
 
 std::string checkpoint_of(const PlannedRun& base, int step) {
   return fmt::format("{}/checkpoints/step-{:06}", base.name, step);
+}
+
+std::string command_of(const PlannedRun& run) {
+  return fmt::format("whet {} --out {}", fmt::join(run.arguments, " "), run.name);
 }
 
 std::string option_of(const PlannedRun& run, const std::string& option) {

@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "analysis/collapse.h"
@@ -13,6 +14,9 @@
 #include "store/run.h"
 
 namespace whet::findings {
+
+/// Options of a command by name, without the dashes.
+using Options = std::vector<std::pair<std::string, std::string>>;
 
 /// One run of an experiment, as the command that a person would type.
 struct PlannedRun {
@@ -74,13 +78,16 @@ base::Registry<Finding>& findings();
 
 /// `whet train` on sorting, the setting that most findings share: 64 problems x 8 rollouts a step, on one thread.
 /// Options that are given here too replace these.
-PlannedRun sort_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
+PlannedRun sort_run(std::string name, double seconds, Options options);
 
 /// `whet pretrain` of a base for sorting: 2,500 steps on a mixture of text, each hundredth a checkpoint. Options as
 /// above.
-PlannedRun base_run(std::string name, double seconds, std::vector<std::pair<std::string, std::string>> options);
+PlannedRun base_run(std::string name, double seconds, Options options);
 /// Where the checkpoint of that step of a base_run() is found by a run that comes after it.
 std::string checkpoint_of(const PlannedRun& base, int step);
+
+/// The command as a person would type it in the folder of the runs.
+std::string command_of(const PlannedRun& run);
 
 /// The value of one option in a planned command line. std::logic_error when it is not there.
 std::string option_of(const PlannedRun& run, const std::string& option);

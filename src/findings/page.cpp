@@ -46,10 +46,6 @@ std::string html_table(const Table& table) {
   return out + "</tbody></table>\n";
 }
 
-std::string command_of(const PlannedRun& run) {
-  return fmt::format("whet {} --out {}", fmt::join(run.arguments, " "), run.name);
-}
-
 std::string program_text(const PageFacts& facts) {
   return fmt::format("{} runs' steps took {:.0f} minutes of one core in all. Made by {}.",
                      facts.quick ? "Quick form: the" : "The", facts.seconds / 60, fmt::join(facts.programs, "; "));

@@ -24,7 +24,7 @@ Judgement judge(const Runs& runs) {
     for (int seed = 0; runs.count(reward_run_name(paid.reward, seed)) > 0; ++seed) {
       const store::Run& run = runs.at(reward_run_name(paid.reward, seed));
       const auto shape = shape_of(run);
-      if (!shape) return {.measured = run.folder.filename().string() + " is too short to judge"};
+      if (!shape) return too_short(run);
       const bool holds = is_supervised ? shape->peak - shape->end <= kHeld
                                        : shape->rose() && shape->collapsed() && shape->reward_rose();
       ++count;

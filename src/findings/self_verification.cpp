@@ -30,10 +30,10 @@ std::vector<PlannedRun> plan(bool quick) {
   std::vector<PlannedRun> runs{base_run("base-verify", 60, {{"mixture", "verify"}, {"seed", "12"}})};
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const Kind& kind : kKinds) {
-      std::vector<std::pair<std::string, std::string>> options{{"model", checkpoint_of(runs.front(), 2500)},
-                                                               {"reward", kind.reward},
-                                                               {"steps", "200"},
-                                                               {"seed", fmt::format("{}", seed)}};
+      Options options{{"model", checkpoint_of(runs.front(), 2500)},
+                      {"reward", kind.reward},
+                      {"steps", "200"},
+                      {"seed", fmt::format("{}", seed)}};
       if (kind.verifier != nullptr) options.emplace_back("verifier", kind.verifier);
       runs.push_back(sort_run(name_of(kind, seed), kind.verifier != nullptr ? 35 : 25, options));
       runs.back().after = {runs.front().name};
@@ -53,7 +53,7 @@ Judgement judge(const Runs& runs) {
     for (std::size_t i = 0; i < kKinds.size(); ++i) {
       const store::Run& run = runs.at(name_of(kKinds[i], seed));
       const auto shape = shape_of(run);
-      if (!shape) return {.measured = run.folder.filename().string() + " is too short to judge"};
+      if (!shape) return too_short(run);
       shapes[i] = *shape;
       table.rows.push_back({kKinds[i].title, fmt::format("{}", seed), share_text(shape->base), peak_text(*shape),
                             share_text(shape->end)});

@@ -38,11 +38,11 @@ std::vector<PlannedRun> plan(bool quick) {
   for (int seed = 0; seed < (quick ? 1 : 2); ++seed) {
     for (const Setting& setting : kSettings) {
       if (quick && !setting.quick) continue;
-      std::vector<std::pair<std::string, std::string>> options{{"reward", "majority-vote"},
-                                                               {"steps", quick ? "250" : "400"},
-                                                               {"eval-every", "10"},
-                                                               {"eval-problems", "100"},
-                                                               {"seed", fmt::format("{}", seed)}};
+      Options options{{"reward", "majority-vote"},
+                      {"steps", quick ? "250" : "400"},
+                      {"eval-every", "10"},
+                      {"eval-problems", "100"},
+                      {"seed", fmt::format("{}", seed)}};
       if (setting.option != nullptr) options.emplace_back(setting.option, setting.value);
       runs.push_back(sort_run(name_of(setting, seed), quick ? 0.6 * setting.seconds : setting.seconds, options));
     }
@@ -62,7 +62,7 @@ Judgement judge(const Runs& runs) {
     for (int seed = 0; runs.count(name_of(setting, seed)) > 0; ++seed) {
       const store::Run& run = runs.at(name_of(setting, seed));
       const auto shape = shape_of(run);
-      if (!shape) return {.measured = run.folder.filename().string() + " is too short to judge"};
+      if (!shape) return too_short(run);
       const auto collapse = collapse_step(run);
       ++count;
       ++seeds;

@@ -2,18 +2,25 @@
 
 #include <fmt/format.h>
 
+#include "analysis/ranking.h"
 #include "report/facts.h"
 
 namespace whet::findings {
 namespace {
 
-double mean(const report::Series& series, std::size_t first, std::size_t count) {
+double mean(std::span<const analysis::Point> points) {
   double sum = 0;
-  for (std::size_t i = first; i < first + count; ++i) sum += series[i].value;
-  return sum / static_cast<double>(count);
+  for (const analysis::Point& point : points) sum += point.value;
+  return sum / static_cast<double>(points.size());
 }
 
 }  // namespace
+
+Judgement too_short(const store::Run& run) {
+  return {.measured = run.folder.filename().string() + " is too short to judge"};
+}
+
+double mean_of_last(std::span<const analysis::Point> series, std::size_t count) { return mean(series.last(count)); }
 
 std::optional<Shape> shape_of(const store::Run& run) {
   const auto accuracy = report::series_of(run, "heldout_accuracy");
@@ -23,7 +30,7 @@ std::optional<Shape> shape_of(const store::Run& run) {
   Shape shape{.base = peak.first,
               .peak = peak.peak,
               .peak_step = peak.peak_step,
-              .end = mean(accuracy, accuracy.size() - kLastEvaluations, kLastEvaluations),
+              .end = mean_of_last(accuracy, kLastEvaluations),
               .last_step = peak.final_step};
   for (const analysis::Point& point : accuracy) {
     if (point.step > shape.peak_step && point.value < kCollapsedShare * shape.peak) {
@@ -31,8 +38,8 @@ std::optional<Shape> shape_of(const store::Run& run) {
       break;
     }
   }
-  shape.reward_first = mean(reward, 0, kRewardWindow);
-  shape.reward_last = mean(reward, reward.size() - kRewardWindow, kRewardWindow);
+  shape.reward_first = mean(std::span(reward).first(kRewardWindow));
+  shape.reward_last = mean_of_last(reward, kRewardWindow);
   return shape;
 }
 
@@ -46,7 +53,7 @@ std::string share_text(double share) { return fmt::format("{:.2f}", share); }
 std::string peak_text(const Shape& shape) { return fmt::format("{:.2f} @ {}", shape.peak, shape.peak_step); }
 
 std::string step_text(std::optional<std::int64_t> step, std::int64_t last_step) {
-  return step ? fmt::format("{}", *step) : fmt::format("> {}", last_step);
+  return analysis::to_string(analysis::StepBound{step.value_or(last_step), step.has_value()});
 }
 
 }  // namespace whet::findings

@@ -2,9 +2,11 @@
 #pragma once
 
 #include <optional>
+#include <span>
 #include <string>
 
 #include "analysis/collapse.h"
+#include "findings/finding.h"
 #include "store/run.h"
 
 namespace whet::findings {
@@ -34,6 +36,12 @@ struct Shape {
 
 /// Absent for a run with fewer than kLastEvaluations evaluations after the base's, or fewer than two windows of steps.
 std::optional<Shape> shape_of(const store::Run& run);
+
+/// The judgement of a finding one of whose runs does not go far enough.
+Judgement too_short(const store::Run& run);
+
+/// The mean of the last `count` points, of which there must be that many.
+double mean_of_last(std::span<const analysis::Point> series, std::size_t count);
 
 /// First step at which reward accuracy, averaged over three steps, is below half of its highest value so far.
 std::optional<std::int64_t> collapse_step(const store::Run& run);

@@ -24,10 +24,10 @@ std::vector<PlannedRun> plan(bool quick) {
   for (int seed = 0; seed < (quick ? 1 : 3); ++seed) {
     for (const int size : kSizes) {
       if (quick && (size == 128 || size == 2048)) continue;
-      std::vector<std::pair<std::string, std::string>> options{{"reward", "majority-vote"},
-                                                               {"learning-rate", "2.5e-4"},
-                                                               {"steps", "400"},
-                                                               {"seed", fmt::format("{}", seed)}};
+      Options options{{"reward", "majority-vote"},
+                      {"learning-rate", "2.5e-4"},
+                      {"steps", "400"},
+                      {"seed", fmt::format("{}", seed)}};
       if (size > 0) {
         options.emplace_back("train-problems", fmt::format("{}", size));
         options.emplace_back("prompts", fmt::format("{}", std::min(size, 64)));
@@ -52,7 +52,7 @@ Judgement judge(const Runs& runs) {
       const store::Run& run = runs.at(name_of(size, seed));
       const auto shape = shape_of(run);
       const auto kl = report::series_of(run, "heldout_kl_to_start");
-      if (!shape || kl.empty()) return {.measured = run.folder.filename().string() + " is too short to judge"};
+      if (!shape || kl.empty()) return too_short(run);
       const bool is_small = size > 0 && size <= kLargestSafe;
       (is_small ? small : large) += 1;
       (is_small ? small_kl : large_kl) += kl.back().value;

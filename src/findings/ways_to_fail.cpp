@@ -39,7 +39,7 @@ Judgement judge(const Runs& runs) {
     int count = 0, hits = 0;
     for (int seed = 0; runs.count(reward_run_name(expected.reward, seed)) > 0; ++seed) {
       const store::Run& run = runs.at(reward_run_name(expected.reward, seed));
-      if (!shape_of(run)) return {.measured = run.folder.filename().string() + " is too short to judge"};
+      if (!shape_of(run)) return too_short(run);
       const analysis::FailureReport report = report::failure_of(run);
       ++count;
       hits += report.failure == expected.failure ? 1 : 0;

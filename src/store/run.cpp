@@ -100,6 +100,12 @@ Run load_run(const fs::path& folder) {
   return run;
 }
 
+double seconds_of(const Run& run) {
+  double seconds = 0;
+  for (const base::Json& line : run.timings) seconds += line.value("seconds", 0.0);
+  return seconds;
+}
+
 std::vector<Json> load_rollouts(const fs::path& path) {
   std::vector<Json> rows;
   base::for_each_json_line(path, [&](Json&& row, std::size_t) { rows.push_back(std::move(row)); });

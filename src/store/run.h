@@ -55,6 +55,9 @@ struct Run {
 /// and line).
 Run load_run(const std::filesystem::path& folder);
 
+/// Seconds that all steps of a run took together.
+double seconds_of(const Run& run);
+
 /// The rows of one rollouts/{step}.jsonl. UserError naming file and line.
 std::vector<base::Json> load_rollouts(const std::filesystem::path& path);
 

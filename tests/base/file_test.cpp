@@ -34,6 +34,16 @@ TEST_F(FileTest, LeavesNothingWhereItCannotWrite) {
   EXPECT_FALSE(fs::exists(folder_.path() / "missing"));
 }
 
+TEST_F(FileTest, TheLastWholeLineIsNotOneThatIsBeingWritten) {
+  const fs::path path = folder_.path() / "lines";
+  EXPECT_EQ(last_whole_line(path), "");
+  for (const auto& [text, wanted] : {std::pair{"", ""}, {"half", ""}, {"\n", ""}, {"one\n", "one"}, {"one\ntwo\n", "two"},
+                                     {"one\ntwo\nhal", "two"}, {"one\n\n", ""}}) {
+    write_file(path, text);
+    EXPECT_EQ(last_whole_line(path), wanted) << text;
+  }
+}
+
 TEST_F(FileTest, ReadingNamesWhatIsWrong) {
   EXPECT_THROW(read_file(folder_.path() / "none"), UserError);
   EXPECT_THROW(read_file(folder_.path()), UserError);
