@@ -51,7 +51,11 @@ struct Subject {
 
 Subject open_subject(const BenchOptions& options, base::Profile* profile) {
   Subject subject{options.config, {}, 0, nullptr};
-  engine::EngineOptions engine{.threads = static_cast<int>(options.threads), .device = options.device, .profile = profile};
+  engine::EngineOptions engine{.threads = static_cast<int>(options.threads),
+                               .device = options.device,
+                               .precision = train::precision_of(options.precision),
+                               .is_frozen = options.mode == "rollout",
+                               .profile = profile};
   if (!options.config.empty()) {
     subject.model = engine::new_model(config_of(options.config), static_cast<std::uint64_t>(options.seed), engine);
     subject.vocabulary = subject.model->config().vocab_size;
@@ -150,6 +154,7 @@ Json measure_steps(const BenchOptions& options) {
                  {"mode", options.mode},
                  {"model", subject.name},
                  {"parameters", model.parameter_count()},
+                 {"precision", options.precision},
                  {"steps", options.steps},
                  {"step_seconds", step_seconds},
                  {"fastest_step_seconds", *std::min_element(seconds.begin(), seconds.end())},
@@ -257,8 +262,8 @@ void print_report(const Json& r) {
     fmt::print("{}: mean of {} lines of timings.jsonl, {:.4f} s each; on this machine ({})\n", r["run"].get<std::string>(),
                r["lines"].get<std::int64_t>(), r["step_seconds"].get<double>(), r["versions"].get<std::string>());
   } else {
-    fmt::print("{} step of {} ({} parameters; {})\n", r["mode"].get<std::string>(), r["model"].get<std::string>(),
-               r["parameters"].get<std::int64_t>(), r["versions"].get<std::string>());
+    fmt::print("{} step of {} ({} parameters in {}; {})\n", r["mode"].get<std::string>(), r["model"].get<std::string>(),
+               r["parameters"].get<std::int64_t>(), r["precision"].get<std::string>(), r["versions"].get<std::string>());
     fmt::print("median {:.4f} s (fastest {:.4f}), peak memory {:.0f} MiB", r["step_seconds"].get<double>(),
                r["fastest_step_seconds"].get<double>(), r["peak_memory_bytes"].get<double>() / (1 << 20));
     for (const char* kind : {"sampled", "trained"}) {

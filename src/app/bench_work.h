@@ -31,6 +31,7 @@ struct BenchOptions {
   std::int64_t token_budget = 16384;
   double learning_rate = 5e-4;
   std::string device = "cpu";
+  std::string precision = "float32";
   std::int64_t threads = 0;
   std::int64_t seed = 0;
 };
@@ -57,6 +58,8 @@ void visit_fields(BenchOptions& o, Visitor&& visit) {
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.learning_rate, "learning-rate", "AdamW's", at_least(0));
   visit(o.device, "device", train::kDeviceHelp, anything());
+  visit(o.precision, "precision", "float32, or bfloat16: weights in bfloat16, with float32 masters where a step trains them",
+        train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
   visit(o.seed, "seed", "fixes problems and tokens", at_least(0));
 }

@@ -87,6 +87,10 @@ base::Work ModelWork::decode(const Pass& pass, double cached) const {
 
 base::Work ModelWork::sampling(double rows) const { return {10 * rows * vocabulary_, kFloat * rows * vocabulary_}; }
 
-base::Work ModelWork::optimizer(bool clips) const { return {17 * trained_, (clips ? 11 : 9) * kFloat * trained_}; }
+base::Work ModelWork::optimizer(bool clips) const {
+  // Whole weights that a pass reads as something smaller than float32 are rounded from masters: read, and written.
+  const double rounding = adapters_ == 0 && weight_bytes_ < kFloat ? kFloat + weight_bytes_ : 0;
+  return {17 * trained_, ((clips ? 11 : 9) * kFloat + rounding) * trained_};
+}
 
 }  // namespace whet::engine

@@ -59,7 +59,8 @@ class ModelWork {
   /// exponential, three sums, the draw), one reading.
   base::Work sampling(double rows) const;
   /// AdamW with the gradient's norm: 17 operations a parameter, and 9 readings and writings (the norm reads the
-  /// gradient, the update reads and writes weight and moments and reads the gradient, which is then cleared); clipping two more.
+  /// gradient, the update reads and writes weight and moments and reads the gradient, which is then cleared); clipping two
+  /// more, and where weights have masters the rounding reads these and writes those.
   base::Work optimizer(bool clips) const;
 
  private:

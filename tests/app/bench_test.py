@@ -36,6 +36,20 @@ class Bench(WhetTest):
         rows = [line.split()[0] for line in lines if line.startswith("  ")]
         self.assertEqual(rows, ["phase"] + [p for p in PHASES if p not in ("evaluation", "io")] + ["rollout", "update", "step"])
 
+    def test_weights_in_bfloat16_are_half_the_bytes(self):
+        config = json.loads((self.model / "config.json").read_text())
+        self.assertFalse(config["tie_word_embeddings"], "the embedding is only looked up")
+        words = len(json.loads((self.model / "tokenizer.json").read_text())["model"]["vocab"])
+        never_read = (config["vocab_size"] + config["vocab_size"] - words) * config["hidden_size"]
+        options = dict(prompt_tokens=1, max_new_tokens=4)
+        whole, half = (self.measured("--model", self.model, "--precision", precision, **options) for precision in ("float32", "bfloat16"))
+        self.assertEqual([whole["precision"], half["precision"]], ["float32", "bfloat16"])
+        saved = whole["phases"]["prefill"]["bytes"] - half["phases"]["prefill"]["bytes"]
+        self.assertEqual(saved, 2 * (whole["parameters"] - never_read))
+        added = half["phases"]["optimizer"]["bytes"] - whole["phases"]["optimizer"]["bytes"]
+        self.assertEqual(added, 6 * whole["parameters"])
+        self.refused(["bench", "--model", self.model, "--precision", "float16"], "precision", "float16")
+
     def test_random_prompts_for_a_model_that_cannot_sort(self):
         report = self.measured("--model", "arithmetic", prompt_tokens=20, mode="rollout")
         self.assertNotIn("update", report)

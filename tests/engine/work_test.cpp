@@ -93,6 +93,7 @@ TEST(ModelWork, CountsSamplingAndTheOptimizer) {
   EXPECT_EQ(work.optimizer(false).flops, 17 * kParameters);
   EXPECT_EQ(work.optimizer(false).bytes, 36 * kParameters);
   EXPECT_EQ(work.optimizer(true).bytes, 44 * kParameters);
+  EXPECT_EQ(ModelWork(tiny(), 10, {}, 2).optimizer(false).bytes, (36 + 4 + 2) * kParameters);
 }
 
 TEST(ModelWork, SparesTheGradientsOfFrozenWeights) {
@@ -104,6 +105,8 @@ TEST(ModelWork, SparesTheGradientsOfFrozenWeights) {
   EXPECT_EQ(work.forward(pass).bytes, 4 * (kParameters + 48 + 5 * kRow + 3 * kHead));
   EXPECT_EQ(work.backward(pass).bytes, 4 * (kParameters + 48 + 2 * 48 + 2 * (5 * kRow + 3 * kHead)));
   EXPECT_EQ(work.optimizer(false).flops, 17 * 48);
+  const ModelWork half(tiny(), 10, {.rank = 3, .alpha = 6, .targets = {"q_proj"}}, 2);
+  EXPECT_EQ(half.optimizer(false).bytes, 36 * 48) << "adapters have no masters";
 }
 
 TEST(Products, AreTheOperationsOfAPass) {

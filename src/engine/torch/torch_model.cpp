@@ -34,7 +34,7 @@ at::Tensor tensor_of(const TensorView& view, const at::Tensor& like) {
 TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options, std::filesystem::path folder)
     : decoder_(std::move(decoder)), options_(options), folder_(std::move(folder)),
       vocabulary_(options.vocabulary_in_use > 0 ? options.vocabulary_in_use : decoder_->config().vocab_size),
-      work_(decoder_->config(), vocabulary_, decoder_->lora(), decoder_->weights().element_size()) {
+      work_(decoder_->config(), vocabulary_, decoder_->lora(), decoder_->computed_weights().element_size()) {
   const std::int64_t rows = decoder_->config().vocab_size;
   if (vocabulary_ > rows) {
     base::user_error("model", "the tokenizer has {} tokens, want at most the model's {}", vocabulary_, rows);
