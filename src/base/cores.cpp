@@ -3,6 +3,7 @@
 #include <sched.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <fstream>
@@ -39,6 +40,18 @@ int cores_of_affinity() {
 }
 
 }  // namespace
+
+std::int64_t shared_cache_bytes() {
+  // Not sysconf: in a virtual machine it names the caches of the whole processor, not of the cores that this one has.
+  return cache_bytes(first_line("/sys/devices/system/cpu/cpu0/cache/index3/size"));
+}
+
+std::int64_t cache_bytes(std::string_view size) {
+  std::int64_t kilobytes = 0;
+  const char* const end = size.data() + size.size();
+  const auto [rest, error] = std::from_chars(size.data(), end, kilobytes);
+  return error == std::errc() && std::string_view(rest, end) == "K" ? kilobytes * 1024 : 0;
+}
 
 std::optional<int> quota_cores(std::string_view cpu_max) {
   std::istringstream text{std::string(cpu_max)};

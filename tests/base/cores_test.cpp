@@ -17,6 +17,13 @@ TEST(QuotaCores, IsWhatTheKernelsFileGrantsRoundedUp) {
   EXPECT_EQ(quota_cores(""), std::nullopt);
 }
 
+TEST(CacheBytes, AreWhatTheSystemWrites) {
+  EXPECT_EQ(cache_bytes("32768K"), 32 * 1024 * 1024);
+  EXPECT_EQ(cache_bytes("12M"), 0);
+  EXPECT_EQ(cache_bytes(""), 0);
+  EXPECT_GE(shared_cache_bytes(), 0);
+}
+
 TEST(UsableCores, AreThoseThatTheProcessMayRunOn) {
   cpu_set_t before;
   ASSERT_EQ(::sched_getaffinity(0, sizeof(before), &before), 0);

@@ -97,14 +97,30 @@ template <class T>
 void scaled_softmax_rows(T* logits, const RowSummary<T>* summaries, const T* row_factors, std::int64_t rows, std::int64_t vocabulary,
                          T inverse_temperature);
 
+/// Keys and values of a run of tokens, as decoding reads them: head by head; a head's keys in blocks of kTogether tokens, number
+/// by number ([blocks, width, kTogether]), its values token by token ([capacity, width]).
+struct KeyValueCache {
+  static constexpr std::int64_t kTogether = 16;
+
+  float* keys = nullptr;
+  float* values = nullptr;
+  std::int64_t capacity = 0;  ///< tokens, a multiple of kTogether
+
+  /// The capacity that so many tokens need.
+  static std::int64_t padded(std::int64_t tokens) { return (tokens + kTogether - 1) / kTogether * kTogether; }
+  float* keys_of(std::int64_t head, std::int64_t width) const { return keys + head * capacity * width; }
+  float* values_of(std::int64_t head, std::int64_t width) const { return values + head * capacity * width; }
+};
+
+/// Puts a token's keys and values at a place of a cache. row: [2, key_width], as prepare_heads leaves them.
+void store_key_value(const float* row, HeadShape shape, std::int64_t token, const KeyValueCache& cache);
+
 /// One sequence in decoding: where the keys and values that its newest token sees are stored.
 struct CachedKeys {
-  const float* prefix_keys = nullptr;    ///< [prefix_length, key_width]
-  const float* prefix_values = nullptr;
+  KeyValueCache prefix;
   std::int64_t prefix_length = 0;
-  float* keys = nullptr;                 ///< [capacity, key_width]; row `length` is written by this call
-  float* values = nullptr;
-  std::int64_t length = 0;               ///< rows that are filled before this call
+  KeyValueCache own;         ///< token `length` is written by decode_attention
+  std::int64_t length = 0;   ///< tokens that are stored before the call
 };
 
 /// Stores each sequence's new key and value, then attends to the newest `window` tokens (0: all).

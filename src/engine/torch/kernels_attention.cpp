@@ -1,7 +1,7 @@
 // Attention over packed segments, forward and backward.
 //
 // A thread takes one group and one key head, so that the keys of a shared prompt are laid out once for all responses and
-// their gradients are summed in a fixed order. Products run on register tiles of 4 queries x 16 numbers.
+// their gradients are summed in a fixed order. Products run on register tiles of 8 queries x 16 numbers.
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -14,7 +14,7 @@ namespace whet::engine::kernels {
 namespace {
 
 constexpr std::int64_t kTile = 16;
-constexpr std::int64_t kQueries = 4;
+constexpr std::int64_t kQueries = 8;
 
 std::int64_t padded(std::int64_t n) { return (n + kTile - 1) / kTile * kTile; }
 
@@ -44,12 +44,19 @@ WHET_INLINE void tile_product(const T* a, std::int64_t a_stride, const T* b, std
 template <class T>
 WHET_INLINE void add_outer(const T* a, std::int64_t a_stride, const T* b, std::int64_t b_stride, T* target,
                            std::int64_t rows) {
-  for (std::int64_t j = 0; j < rows; ++j) {
-    T* row = target + j * b_stride;
-    const T f0 = a[j], f1 = a[a_stride + j], f2 = a[2 * a_stride + j], f3 = a[3 * a_stride + j];
+  for (std::int64_t tile = 0; tile < b_stride; tile += kTile) {
+    T rows_of_b[kQueries][kTile];  // stay in registers: the compiler cannot know that target is not b
+    for (std::int64_t u = 0; u < kQueries; ++u) std::memcpy(rows_of_b[u], b + u * b_stride + tile, sizeof(rows_of_b[u]));
+    for (std::int64_t j = 0; j < rows; ++j) {
+      T* row = target + j * b_stride + tile;
+      T sum[kTile];
+      std::memcpy(sum, row, sizeof(sum));
+      for (std::int64_t u = 0; u < kQueries; ++u) {
+        const T factor = a[u * a_stride + j];
 #pragma omp simd
-    for (std::int64_t c = 0; c < b_stride; ++c) {
-      row[c] += f0 * b[c] + f1 * b[b_stride + c] + f2 * b[2 * b_stride + c] + f3 * b[3 * b_stride + c];
+        for (std::int64_t t = 0; t < kTile; ++t) sum[t] += factor * rows_of_b[u][t];
+      }
+      std::memcpy(row, sum, sizeof(sum));
     }
   }
 }
@@ -153,6 +160,7 @@ WHET_INLINE void forward_job(const Job<T>& job, Laid<T>& laid, T* out, T* log_su
           const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : from;
           const std::int64_t first = u < count ? job.first_seen(visible - 1) : from;
           T largest = -std::numeric_limits<T>::infinity();
+#pragma omp simd reduction(max : largest)
           for (std::int64_t j = first; j < visible; ++j) largest = score[j] > largest ? score[j] : largest;
           T sum = 0;
 #pragma omp simd reduction(+ : sum)

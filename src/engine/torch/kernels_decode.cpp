@@ -1,7 +1,7 @@
 // Attention over a cache in decoding: one query a sequence and head, against keys and values that are read once.
 //
-// A key's score is a sum over the lanes of one product. Summed one by one that costs more than everything else, so sixteen
-// keys are summed together: halves of pairs are added until each lane of one vector is one key's sum.
+// The cache is laid out for this (kernels.h, KeyValueCache): sixteen tokens' keys lie side by side, number by number, so that
+// sixteen scores grow in one vector without a sum over its lanes, and all that a head reads lies in one piece.
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -14,71 +14,50 @@
 namespace whet::engine::kernels {
 namespace {
 
-constexpr std::int64_t kLanes = 16;
+constexpr std::int64_t kLanes = KeyValueCache::kTogether;
+/// Keys that all queries of a head meet before the next ones are read: 64 kB of keys at width 128.
+constexpr std::int64_t kChunk = 8 * kLanes;
 
 using Lanes = float __attribute__((vector_size(kLanes * sizeof(float))));
-using Places = std::int32_t __attribute__((vector_size(kLanes * sizeof(std::int32_t))));
 
-/// The lanes of a and b folded by halves of `kHalf`: in each run of 2 kHalf lanes, first what a's two halves sum to, then b's.
-template <std::int32_t kHalf>
-WHET_INLINE void fold(const Lanes& a, const Lanes& b, Lanes& sum) {
-  Places low, high;
-  for (std::int32_t lane = 0; lane < kLanes; ++lane) {
-    const std::int32_t in_a = lane & ~kHalf;  // the low half's lane of this run
-    low[lane] = in_a + ((lane & kHalf) != 0 ? static_cast<std::int32_t>(kLanes) : 0);
-    high[lane] = low[lane] + kHalf;
-  }
-  sum = __builtin_shuffle(a, b, low) + __builtin_shuffle(a, b, high);
-}
-
-/// query * key, summed over runs of kLanes.
-template <std::int64_t kWidth>
-WHET_INLINE void multiply_lanes(const float* query, const float* key, Lanes& sum) {
-  sum = Lanes{};
-  for (std::int64_t c = 0; c < kWidth; c += kLanes) {
-    Lanes a, b;
-    std::memcpy(&a, query + c, sizeof(a));
-    std::memcpy(&b, key + c, sizeof(b));
-    sum += a * b;
-  }
-}
-
-/// scores[j] = scale * query . keys[j] for kLanes keys, `stride` apart.
-template <std::int64_t kWidth>
-WHET_INLINE void score_lanes(const float* query, const float* keys, std::int64_t stride, float scale, float* scores) {
-  Lanes pairs[2], fours[2], eights[2], products[2], all;
-  for (std::int64_t x = 0; x < 2; ++x) {
-    for (std::int64_t y = 0; y < 2; ++y) {
-      for (std::int64_t z = 0; z < 2; ++z) {
-        const float* key = keys + (x + 2 * y + 4 * z) * stride;
-        multiply_lanes<kWidth>(query, key, products[0]);
-        multiply_lanes<kWidth>(query, key + 8 * stride, products[1]);
-        fold<8>(products[0], products[1], eights[z]);
-      }
-      fold<4>(eights[0], eights[1], fours[y]);
+/// scores = query . key for kBlocks blocks of kLanes keys. kWidth: the head width where it is known when compiling, else 0.
+template <std::int64_t kWidth, std::int64_t kBlocks>
+WHET_INLINE void score_blocks(const float* query, const float* keys, std::int64_t head_width, float* scores) {
+  const std::int64_t width = kWidth > 0 ? kWidth : head_width;
+  Lanes sums[kBlocks] = {};
+  for (std::int64_t c = 0; c < width; ++c) {
+    for (std::int64_t block = 0; block < kBlocks; ++block) {
+      Lanes key;
+      std::memcpy(&key, keys + (block * width + c) * kLanes, sizeof(key));
+      sums[block] += query[c] * key;
     }
-    fold<2>(fours[0], fours[1], pairs[x]);
   }
-  fold<1>(pairs[0], pairs[1], all);
-  all *= scale;
-  std::memcpy(scores, &all, sizeof(all));
+  std::memcpy(scores, sums, sizeof(sums));
 }
 
-/// scores[j] = scale * query . keys[j] for `count` keys, `stride` apart.
+/// scores[j] = query . key for keys [begin, end), both multiples of kLanes.
 template <std::int64_t kWidth>
-WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t count, std::int64_t stride, std::int64_t width,
-                            float scale, float* scores) {
-  std::int64_t j = 0;
-  if constexpr (kWidth > 0) {
-    for (; j + kLanes <= count; j += kLanes) score_lanes<kWidth>(query, keys + j * stride, stride, scale, scores + j);
+WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t begin, std::int64_t end, std::int64_t width, float* scores) {
+  constexpr std::int64_t kBlocks = 4;
+  std::int64_t j = begin;
+  for (; j + kBlocks * kLanes <= end; j += kBlocks * kLanes) {
+    score_blocks<kWidth, kBlocks>(query, keys + j * width, width, scores + j);
   }
-  for (; j < count; ++j) {
-    const float* key = keys + j * stride;
-    float dot = 0;
-#pragma omp simd reduction(+ : dot)
-    for (std::int64_t c = 0; c < (kWidth > 0 ? kWidth : width); ++c) dot += query[c] * key[c];
-    scores[j] = dot * scale;
+  for (; j < end; j += kLanes) score_blocks<kWidth, 1>(query, keys + j * width, width, scores + j);
+}
+
+/// scores[0, count) become e^(score - largest); their sum.
+WHET_INLINE float exponentials(float* scores, std::int64_t count) {
+  float largest = -std::numeric_limits<float>::infinity();
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t j = 0; j < count; ++j) largest = scores[j] > largest ? scores[j] : largest;
+  float sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t j = 0; j < count; ++j) {
+    scores[j] = fast_exp(scores[j] - largest);
+    sum += scores[j];
   }
+  return sum;
 }
 
 /// result += weight * value
@@ -91,104 +70,124 @@ WHET_INLINE void add_value(float weight, const float* value, std::int64_t width,
 /// result += sum_j weights[j] * values[j]. Narrow heads are summed in several places, so that an addition need not wait for
 /// the one before it.
 template <std::int64_t kWidth>
-WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t stride,
-                            std::int64_t width, float* result) {
+WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t width, float* result) {
   constexpr std::int64_t kPlaces = kWidth == 0 || kWidth > 64 ? 1 : kWidth > 32 ? 2 : 4;
   std::int64_t j = 0;
   if constexpr (kPlaces > 1) {
     float place[kPlaces][kWidth] = {};
     for (; j + kPlaces <= count; j += kPlaces) {
-      for (std::int64_t u = 0; u < kPlaces; ++u) add_value<kWidth>(weights[j + u], values + (j + u) * stride, width, place[u]);
+      for (std::int64_t u = 0; u < kPlaces; ++u) add_value<kWidth>(weights[j + u], values + (j + u) * kWidth, width, place[u]);
     }
     for (std::int64_t u = 0; u < kPlaces; ++u) add_value<kWidth>(1.0f, place[u], width, result);
   }
-  for (; j < count; ++j) add_value<kWidth>(weights[j], values + j * stride, width, result);
+  for (; j < count; ++j) add_value<kWidth>(weights[j], values + j * width, width, result);
 }
 
-/// All heads of one sequence. kWidth: the head width, where it is known when compiling (sums then stay in registers); else 0.
+/// One run of tokens that a query sees: [begin, end) of a cache.
+struct Seen {
+  const KeyValueCache* cache;
+  std::int64_t begin;
+  std::int64_t end;
+
+  std::int64_t first_block() const { return begin / kLanes * kLanes; }
+  std::int64_t last_block() const { return (end + kLanes - 1) / kLanes * kLanes; }
+};
+
+/// The query heads of one key head. `scores` holds scores_width numbers for each of them, queries the head width.
 template <std::int64_t kWidth>
-WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                              std::int64_t window, float* scores) {
+WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int64_t key_head, HeadShape shape, const Seen& prefix,
+                             const Seen& own, float* scores, std::int64_t scores_width, float* out) {
   const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
-  const std::int64_t stride = shape.key_width();
-  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
-  // What a window hides is the oldest of the prefix and then of the sequence's own.
-  const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + cached.length + 1 - window) : 0;
-  const std::int64_t hidden_prefix = std::min(hidden, cached.prefix_length), hidden_own = hidden - hidden_prefix;
-  const std::int64_t prefix = cached.prefix_length - hidden_prefix, own = cached.length + 1 - hidden_own, seen = prefix + own;
-  const float* const prefix_keys = cached.prefix_keys + hidden_prefix * stride;
-  const float* const prefix_values = cached.prefix_values + hidden_prefix * stride;
-  const float* const own_keys = cached.keys + hidden_own * stride;
-  const float* const own_values = cached.values + hidden_own * stride;
-  for (std::int64_t head = 0; head < shape.query_heads; ++head) {
-    const float* query = prepared + head * width;
-    const std::int64_t column = head / (shape.query_heads / shape.key_heads) * width;
-    score_keys<kWidth>(query, prefix_keys + column, prefix, stride, width, scale, scores);
-    score_keys<kWidth>(query, own_keys + column, own, stride, width, scale, scores + prefix);
-    float largest = -std::numeric_limits<float>::infinity();
-#pragma omp simd reduction(max : largest)
-    for (std::int64_t j = 0; j < seen; ++j) largest = scores[j] > largest ? scores[j] : largest;
-    float sum = 0;
-#pragma omp simd reduction(+ : sum)
-    for (std::int64_t j = 0; j < seen; ++j) {
-      scores[j] = fast_exp(scores[j] - largest);
-      sum += scores[j];
+  // A window hides the oldest tokens, all of the prefix before the first of the own: only one of the two can begin in a block.
+  // The own scores stand behind the prefix's last, and overwrite what its last block has beyond it.
+  const std::int64_t skip = prefix.end > prefix.begin ? prefix.begin - prefix.first_block() : own.begin - own.first_block();
+  const std::int64_t prefix_count = prefix.end - prefix.begin, own_count = own.end - own.begin;
+  const auto score = [&](const Seen& seen, float* target) {
+    const float* keys = seen.cache->keys_of(key_head, width);
+    for (std::int64_t from = seen.first_block(); from < seen.last_block(); from += kChunk) {
+      const std::int64_t to = std::min(from + kChunk, seen.last_block());
+      for (std::int64_t q = 0; q < count; ++q) {
+        score_keys<kWidth>(queries + q * width, keys, from, to, width, target + q * scores_width - seen.first_block());
+      }
     }
-    const float inverse = 1.0f / sum;
-    for (std::int64_t j = 0; j < seen; ++j) scores[j] *= inverse;
+  };
+  if (prefix_count > 0) score(prefix, scores);
+  score(own, prefix_count > 0 ? scores + skip + prefix_count : scores);
+  for (std::int64_t q = 0; q < count; ++q) {
+    float* weights = scores + q * scores_width + skip;
+    const float inverse = 1.0f / exponentials(weights, prefix_count + own_count);
+    const auto add = [&](float* result) {
+      if (prefix_count > 0) {
+        add_values<kWidth>(weights, prefix.cache->values_of(key_head, width) + prefix.begin * width, prefix_count, width, result);
+      }
+      add_values<kWidth>(weights + prefix_count, own.cache->values_of(key_head, width) + own.begin * width, own_count, width, result);
+      for (std::int64_t c = 0; c < width; ++c) result[c] *= inverse;
+    };
     if constexpr (kWidth > 0) {
       float result[kWidth] = {};
-      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
-      std::memcpy(out + head * width, result, sizeof(result));
+      add(result);
+      std::memcpy(out + q * width, result, sizeof(result));
     } else {
-      float* result = out + head * width;
-      std::fill(result, result + width, 0.0f);
-      add_values<kWidth>(scores, prefix_values + column, prefix, stride, width, result);
-      add_values<kWidth>(scores + prefix, own_values + column, own, stride, width, result);
+      std::fill(out + q * width, out + (q + 1) * width, 0.0f);
+      add(out + q * width);
     }
   }
 }
 
-/// Asks for what a sequence will read soon: caches of many sequences do not fit near the processor, and the rows of one are
-/// too few for it to see a pattern.
-void prefetch(const CachedKeys& cached, std::int64_t key_width) {
-  constexpr std::int64_t kLine = 64, kMost = 8192;
-  const std::int64_t bytes = std::min<std::int64_t>(kMost, cached.length * key_width * static_cast<std::int64_t>(sizeof(float)));
-  for (std::int64_t at = 0; at < bytes; at += kLine) {
-    __builtin_prefetch(reinterpret_cast<const char*>(cached.keys) + at);
-    __builtin_prefetch(reinterpret_cast<const char*>(cached.values) + at);
+/// All heads of one sequence.
+template <std::int64_t kWidth>
+WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, std::int64_t window,
+                              std::vector<float>& scratch) {
+  const std::int64_t width = kWidth > 0 ? kWidth : shape.width, each = shape.query_heads / shape.key_heads;
+  const std::int64_t tokens = cached.length + 1;
+  const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + tokens - window) : 0;
+  const Seen prefix{&cached.prefix, std::min(hidden, cached.prefix_length), cached.prefix_length};
+  const Seen own{&cached.own, std::max<std::int64_t>(0, hidden - cached.prefix_length), tokens};
+  const std::int64_t scores_width = KeyValueCache::padded(cached.prefix_length) + KeyValueCache::padded(tokens) + kLanes;
+  const auto needed = static_cast<std::size_t>(each * (width + scores_width));
+  if (scratch.size() < needed) scratch.resize(needed);
+  float* const queries = scratch.data();
+  const float scale = 1.0f / std::sqrt(static_cast<float>(width));
+  for (std::int64_t key_head = 0; key_head < shape.key_heads; ++key_head) {
+    const std::int64_t column = key_head * each * width;
+    for (std::int64_t c = 0; c < each * width; ++c) queries[c] = prepared[column + c] * scale;
+    decode_head<kWidth>(queries, each, key_head, shape, prefix, own, queries + each * width, scores_width, out + column);
   }
 }
 
-WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
-                                  std::int64_t window, float* scores) {
-  const std::int64_t row = cached.length * shape.key_width();
-  const float* key = prepared + shape.query_width();
-  std::memcpy(cached.keys + row, key, static_cast<std::size_t>(shape.key_width()) * sizeof(float));
-  std::memcpy(cached.values + row, key + shape.key_width(), static_cast<std::size_t>(shape.key_width()) * sizeof(float));
+WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, std::int64_t window,
+                                  std::vector<float>& scratch) {
+  store_key_value(prepared + shape.query_width(), shape, cached.length, cached.own);
   switch (shape.width) {
-    case 16: return decode_heads<16>(prepared, out, cached, shape, window, scores);
-    case 32: return decode_heads<32>(prepared, out, cached, shape, window, scores);
-    case 64: return decode_heads<64>(prepared, out, cached, shape, window, scores);
-    case 128: return decode_heads<128>(prepared, out, cached, shape, window, scores);
-    default: return decode_heads<0>(prepared, out, cached, shape, window, scores);
+    case 16: return decode_heads<16>(prepared, out, cached, shape, window, scratch);
+    case 32: return decode_heads<32>(prepared, out, cached, shape, window, scratch);
+    case 64: return decode_heads<64>(prepared, out, cached, shape, window, scratch);
+    case 128: return decode_heads<128>(prepared, out, cached, shape, window, scratch);
+    default: return decode_heads<0>(prepared, out, cached, shape, window, scratch);
   }
 }
 
 }  // namespace
 
+void store_key_value(const float* row, HeadShape shape, std::int64_t token, const KeyValueCache& cache) {
+  const std::int64_t block = token / kLanes * kLanes, lane = token - block;
+  for (std::int64_t head = 0; head < shape.key_heads; ++head) {
+    const float* key = row + head * shape.width;
+    float* target = cache.keys_of(head, shape.width) + block * shape.width + lane;
+    for (std::int64_t c = 0; c < shape.width; ++c) target[c * kLanes] = key[c];
+    std::memcpy(cache.values_of(head, shape.width) + token * shape.width, key + shape.key_width(),
+                static_cast<std::size_t>(shape.width) * sizeof(float));
+  }
+}
+
 void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape,
                       std::int64_t window) {
-  constexpr std::int64_t kSequencesPerTask = 16;
+  constexpr std::int64_t kSequencesPerTask = 4;
   parallel_blocks(static_cast<std::int64_t>(sequences.size()), kSequencesPerTask, [&](std::int64_t begin, std::int64_t end) {
-    thread_local std::vector<float> scores;
+    thread_local std::vector<float> scratch;
     for (std::int64_t i = begin; i < end; ++i) {
-      const CachedKeys& cached = sequences[static_cast<std::size_t>(i)];
-      if (i + 1 < end) prefetch(sequences[static_cast<std::size_t>(i + 1)], shape.key_width());
-      const auto seen = static_cast<std::size_t>(cached.prefix_length + cached.length + 1);
-      if (scores.size() < seen) scores.resize(seen);
-      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), cached, shape, window, scores.data());
+      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), sequences[static_cast<std::size_t>(i)], shape, window,
+                 scratch);
     }
   });
 }

@@ -4,6 +4,7 @@
 #include <cstring>
 #include <limits>
 
+#include "base/cores.h"
 #include "base/error.h"
 #include "engine/torch/device.h"
 #include "engine/torch/functions_common.h"
@@ -16,7 +17,7 @@ namespace {
 
 /// A prompt's keys and values, and the logits of its first response token.
 struct PreparedPrompt : PromptState {
-  std::vector<float> keys_values;  ///< [layers, 2, length, key width]
+  at::Tensor keys_values;          ///< of each layer, a KeyValueCache of `length` tokens: its keys, then its values
   std::vector<float> logits;       ///< [vocabulary]
 };
 
@@ -43,10 +44,10 @@ class Sampler {
       : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()),
         schedule_(request, decoder.config()) {
     // The newest token is never cached: the last one of a response is not an input.
-    capacity_ = std::max<std::int64_t>(1, request.sampling.max_new_tokens - 1);
+    capacity_ = kernels::KeyValueCache::padded(std::max(1, request.sampling.max_new_tokens - 1));
     const auto layers = static_cast<std::int64_t>(decoder.layers().size());
     const std::int64_t slot_bytes = layers * 2 * capacity_ * shape_.key_width() * static_cast<std::int64_t>(sizeof(float));
-    const std::int64_t wanted = request.max_active > 0 ? request.max_active : kMaxActive;
+    const std::int64_t wanted = request.max_active > 0 ? request.max_active : near_slots(slot_bytes);
     slots_ = std::max<std::int64_t>(1, std::min({wanted, schedule_.total_samples(), kMaxCacheBytes / slot_bytes}));
     schedule_.set_slots(slots_);
     // Untouched pages cost nothing, so a slot takes only the memory of the tokens that were written.
@@ -73,6 +74,16 @@ class Sampler {
   }
 
  private:
+  /// How many sequences to decode at once. Small models' long responses are bound by the reading of their caches, and the
+  /// processor's own cache gives those back several times as fast as memory does: then no more than fit there, half full on
+  /// average, beside the weights. Weights too large for that are read anew each step, and want as many sequences as there are.
+  std::int64_t near_slots(std::int64_t slot_bytes) const {
+    constexpr std::int64_t kFewest = 16;  // below it the products lose more than is won
+    const std::int64_t room = base::shared_cache_bytes() / 2 - static_cast<std::int64_t>(decoder_.computed_weights().nbytes());
+    const std::int64_t fit = room / std::max<std::int64_t>(1, slot_bytes / 2);
+    return fit < kFewest ? kMaxActive : std::min(fit, kMaxActive);
+  }
+
   /// Fills free slots with the next samples, computing prompts as they are needed.
   void admit() {
     while (schedule_.has_free_slot()) {
@@ -95,7 +106,8 @@ class Sampler {
     std::vector<const Prompt*> prompts;
     for (const auto& state : prepared) {
       prompts.push_back(&schedule_.prompt(*state));
-      state->keys_values.resize(decoder_.layers().size() * 2 * static_cast<std::size_t>(state->length * shape_.key_width()));
+      state->keys_values = at::empty({static_cast<std::int64_t>(decoder_.layers().size()), 2,
+                                      kernels::KeyValueCache::padded(state->length) * shape_.key_width()}, at::kFloat);
       state->logits.resize(static_cast<std::size_t>(vocabulary_));
     }
     const PackedBatch batch = pack_prompts(prompts, vocabulary_);
@@ -114,14 +126,17 @@ class Sampler {
     return true;
   }
 
+  /// Where a prompt's keys and values of one layer are.
+  kernels::KeyValueCache prompt_cache(PreparedPrompt& prompt, std::size_t layer) const {
+    const std::int64_t capacity = kernels::KeyValueCache::padded(prompt.length), size = capacity * shape_.key_width();
+    float* keys = prompt.keys_values.data_ptr<float>() + static_cast<std::int64_t>(layer) * 2 * size;
+    return {keys, keys + size, capacity};
+  }
+
   void store_prompt(PreparedPrompt& prompt, std::size_t layer, const float* heads) const {
-    const std::int64_t width = shape_.key_width();
-    float* keys = prompt.keys_values.data() + static_cast<std::int64_t>(layer) * 2 * prompt.length * width;
-    float* values = keys + prompt.length * width;
+    const kernels::KeyValueCache cache = prompt_cache(prompt, layer);
     for (std::int64_t i = 0; i < prompt.length; ++i) {
-      const float* row = heads + i * shape_.qkv_width() + shape_.query_width();
-      std::memcpy(keys + i * width, row, static_cast<std::size_t>(width) * sizeof(float));
-      std::memcpy(values + i * width, row + width, static_cast<std::size_t>(width) * sizeof(float));
+      kernels::store_key_value(heads + i * shape_.qkv_width() + shape_.query_width(), shape_, i, cache);
     }
   }
 
@@ -258,19 +273,13 @@ class Sampler {
 
   /// Where each active sequence's keys and values of one layer are.
   void point_caches(std::size_t layer) {
-    const std::int64_t width = shape_.key_width();
-    const std::int64_t slot_size = capacity_ * width;
+    const std::int64_t slot_size = capacity_ * shape_.key_width();
     float* keys = cache_.data_ptr<float>() + static_cast<std::int64_t>(layer) * 2 * slots_ * slot_size;
     float* values = keys + slots_ * slot_size;
     for (std::size_t i = 0; i < active_.size(); ++i) {
       const Sequence<PreparedPrompt>& sequence = active_[i];
-      const std::int64_t length = sequence.prompt->length;
-      const float* prefix = sequence.prompt->keys_values.data() + static_cast<std::int64_t>(layer) * 2 * length * width;
-      caches_[i] = {prefix,
-                    prefix + length * width,
-                    length,
-                    keys + sequence.slot * slot_size,
-                    values + sequence.slot * slot_size,
+      const std::int64_t at = sequence.slot * slot_size;
+      caches_[i] = {prompt_cache(*sequence.prompt, layer), sequence.prompt->length, {keys + at, values + at, capacity_},
                     static_cast<std::int64_t>(sequence.rollout.tokens.size()) - 1};
     }
   }
@@ -281,9 +290,9 @@ class Sampler {
   const ModelWork& work_;
   base::Profile* const profile_;
   const kernels::HeadShape shape_;
-  std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache
+  std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache, padded
   std::int64_t slots_ = 0;
-  at::Tensor cache_;           ///< [layers, 2, slots, capacity, key width]
+  at::Tensor cache_;           ///< [layers, 2, slots, a KeyValueCache's keys or values]
   Schedule<PreparedPrompt> schedule_;
   std::vector<Sequence<PreparedPrompt>> active_;
   // Work space of a step, allocated once: [slots, ...].

@@ -12,8 +12,36 @@ namespace whet::engine::kernels {
 namespace {
 
 struct Sequence {
-  std::vector<float> prefix_keys, prefix_values, keys, values;
+  std::vector<float> prefix_keys, prefix_values, keys, values;  ///< [tokens, key width]
   std::int64_t prefix = 0, own = 0;
+};
+
+/// Where a token's number stands in a cache, written out once more.
+std::size_t key_place(std::int64_t capacity, std::int64_t width, std::int64_t token, std::int64_t column) {
+  return static_cast<std::size_t>(column / width * capacity * width + token / 16 * 16 * width + column % width * 16 + token % 16);
+}
+std::size_t value_place(std::int64_t capacity, std::int64_t width, std::int64_t token, std::int64_t column) {
+  return static_cast<std::size_t>(column / width * capacity * width + token * width + column % width);
+}
+
+/// A cache's storage. What no token has written is not a number: nothing of it may reach a result.
+struct Stored {
+  std::vector<float> keys, values;
+  std::int64_t capacity = 0;
+
+  Stored(const std::vector<float>& key_rows, const std::vector<float>& value_rows, std::int64_t tokens, std::int64_t room, HeadShape shape)
+      : capacity(KeyValueCache::padded(room)) {
+    keys.assign(static_cast<std::size_t>(capacity * shape.key_width()), std::nanf(""));
+    values = keys;
+    for (std::int64_t token = 0; token < tokens; ++token) {
+      for (std::int64_t column = 0; column < shape.key_width(); ++column) {
+        const auto from = static_cast<std::size_t>(token * shape.key_width() + column);
+        keys[key_place(capacity, shape.width, token, column)] = key_rows[from];
+        values[value_place(capacity, shape.width, token, column)] = value_rows[from];
+      }
+    }
+  }
+  KeyValueCache cache() { return {keys.data(), values.data(), capacity}; }
 };
 
 std::vector<float> numbers(std::mt19937& random, std::int64_t count) {
@@ -64,9 +92,13 @@ TEST(DecodeAttention, EqualsItsDefinition) {
           sequences.push_back({rows(prefix), rows(prefix), rows(own + 1), rows(own + 1), prefix, own});
         }
       }
-      for (Sequence& sequence : sequences) {
-        cached.push_back({sequence.prefix_keys.data(), sequence.prefix_values.data(), sequence.prefix, sequence.keys.data(),
-                          sequence.values.data(), sequence.own});
+      std::vector<Stored> prefixes, owns;
+      for (const Sequence& sequence : sequences) {
+        prefixes.emplace_back(sequence.prefix_keys, sequence.prefix_values, sequence.prefix, sequence.prefix, shape);
+        owns.emplace_back(sequence.keys, sequence.values, sequence.own, sequence.own + 1, shape);
+      }
+      for (std::size_t i = 0; i < sequences.size(); ++i) {
+        cached.push_back({prefixes[i].cache(), sequences[i].prefix, owns[i].cache(), sequences[i].own});
       }
       const auto count = static_cast<std::int64_t>(sequences.size());
       const std::vector<float> prepared = numbers(random, count * shape.qkv_width());
@@ -83,10 +115,10 @@ TEST(DecodeAttention, EqualsItsDefinition) {
           }
         }
         // The newest key and value were stored behind the others.
+        const Stored& own = owns[static_cast<std::size_t>(i)];
         for (std::int64_t c = 0; c < shape.key_width(); ++c) {
-          const auto place = static_cast<std::size_t>(sequence.own * shape.key_width() + c);
-          ASSERT_EQ(sequence.keys[place], row[shape.query_width() + c]);
-          ASSERT_EQ(sequence.values[place], row[shape.query_width() + shape.key_width() + c]);
+          ASSERT_EQ(own.keys[key_place(own.capacity, width, sequence.own, c)], row[shape.query_width() + c]);
+          ASSERT_EQ(own.values[value_place(own.capacity, width, sequence.own, c)], row[shape.query_width() + shape.key_width() + c]);
         }
       }
     }
