@@ -1,37 +1,37 @@
 #!/usr/bin/env python3
-"""Does the Model Collapse Step rank base models as the gain of supervised training does, and better than pass@k? (finding 6)
+"""What ranks base models? Measured over more bases than `whet reproduce F6` has, wrong-minded ones among them (docs/findings/F6.md).
 
     scripts/judge_ranking.py make  [--runs DIR] [--half making|judging] [--jobs N]
-    scripts/judge_ranking.py judge [--runs DIR] [--half making|judging] [--json]
+    scripts/judge_ranking.py judge [--runs DIR] [--half making|judging] [--mark 0.6] [--json]
+    scripts/judge_ranking.py order RUN... [--runs DIR] [--mark 0.6|half-peak] [--json]
 
-Small bases (hidden size 16, 11 thousand parameters), which 60 steps on labels do not bring to the end of the task, so that the gain
-is limited by what the base can do. Setting, statistic and criteria stand below and were chosen on the making half (one
-pre-training); the judging half has other pre-trainings and other seeds, and was run afterwards.
+`make` trains small bases (hidden size 16, 11 thousand parameters), which 60 steps on labels do not bring to the end of the task,
+and runs on the vote and on labels from each. Setting and forecast were chosen on the making half; the judging half has other
+pre-trainings and other seeds. `judge` holds against each other, over bases: the gain (ground-truth: mean held-out accuracy of the
+last three measurements minus that of step 0; mean over seeds), the Model Collapse Step (majority-vote: first step whose 3-step mean
+of reward accuracy lies below the mark; one that never does counts as later than all; median over seeds), and what the base's
+rollouts alone say (`whet rank --no-training`, 200 held-out problems x 16). `order` does the same without the gain for
+majority-vote runs that are there, such as those of judge_watch.py: runs from one model are its seeds.
 
-Statistic, over bases: Spearman's correlation of the gain (ground-truth: mean held-out accuracy of the last three measurements minus
-that of step 0; mean over seeds) with the Model Collapse Step (majority-vote: first step whose 3-step mean of reward accuracy lies
-below 60 %; one that never does counts as later than all; median over seeds), and with pass@8 (200 held-out problems x 16
-rollouts). Intervals: 95 %, 2,000 bootstrap draws of bases, the same for both.
-
-Criteria, on the right-minded bases (mixture s):
-  ranks     the interval of the MCS's correlation lies above 0
-  better    the interval of its difference to pass@8's lies above 0
-  cheaper   up to its mark a majority-vote run takes at most half of the training tokens of a run on labels (mean over bases)
-All three: reproduced. `ranks` alone: in part. The bases that are confident in a wrong rule are judged together with the others, as a
-second table: nothing is claimed of them.
+Spearman's correlations, 95 % intervals by 2,000 bootstrap draws of bases. What one seed's step says of another's bounds every
+forecast: a mean correlation r between seeds makes the median of k of them reliable to k r / (1 + (k - 1) r), and nothing that
+knows the base alone is expected to correlate with it by more than the root of that.
 """
 import argparse
 import concurrent.futures
+import itertools
 import json
 import pathlib
 import random
 import statistics
 import subprocess
+import tomllib
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WHET = ROOT / "build/whet"
 SHAPE = {"hidden-size": 16, "heads": 1, "key-value-heads": 1, "intermediate-size": 44}
-RATE, THRESHOLD, VOTE_STEPS, LABEL_STEPS = "5e-4", 0.6, 150, 60
+RATE, VOTE_STEPS, LABEL_STEPS = "5e-4", 150, 60
+FORECASTS = ("majority_right", "pass", "avg")
 
 # name: mixture, seed of the pre-training
 PRETRAININGS = {"s11": ("s", 11), "s12": ("s", 12), "s13": ("s", 13), "w11": ("wrong", 11), "w12": ("wrong", 12)}
@@ -89,33 +89,32 @@ def make(half, runs, jobs):
 
 
 def column(run, key):
-    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
-    return [row[key] for row in rows if key in row]
+    return [row[key] for row in map(json.loads, (run / "metrics.jsonl").read_text().splitlines()) if key in row]
 
 
-def collapse_step(run):
-    """The first step below the threshold, VOTE_STEPS + 1 when there is none, and the tokens until then: summed mean lengths, as every
-    step has as many rollouts."""
-    accuracy, lengths = column(run, "reward_accuracy"), column(run, "length")
+def collapse_step(run, mark):
+    """The first step below the mark, one more than there are without; and the tokens until then: summed mean lengths, as every step
+    has as many rollouts."""
+    accuracy, lengths, peak = column(run, "reward_accuracy"), column(run, "length"), 0
     for i in range(2, len(accuracy)):
-        if sum(accuracy[i - 2:i + 1]) / 3 < THRESHOLD:
+        mean = sum(accuracy[i - 2:i + 1]) / 3
+        peak = max(peak, mean)
+        if mean < (peak / 2 if mark == "half-peak" else float(mark)):
             return i + 1, sum(lengths[:i + 1])
-    return VOTE_STEPS + 1, sum(lengths)
+    return len(accuracy) + 1, sum(lengths)
 
 
-def profiles(runs, names):
-    """pass@8 and the share of right majorities, by base; measured once."""
+def profiles(runs, models):
+    """What `whet rank --no-training` says of each model; asked once."""
     path = runs / "profiles.json"
     known = json.loads(path.read_text()) if path.exists() else {}
-    missing = [name for name in names if name not in known]
-    # whet rank names models apart by their paths, and takes any number but one.
+    missing = [model for model in models if model not in known]
     if missing:
-        line = [str(WHET), "rank", *(str(checkpoint(runs, name)) for name in missing), "--task", "sort", "--no-training", "--json",
+        # whet rank takes any number of models but one.
+        line = [str(WHET), "rank", *(missing if len(missing) > 1 else models[:2]), "--task", "sort", "--no-training", "--json",
                 "--threads", "1"]
         told = json.loads(subprocess.run(line, capture_output=True, text=True, check=True).stdout)
-        for row in told["models"]:
-            name = next(name for name in missing if str(checkpoint(runs, name)) == row["model"])
-            known[name] = row["profile"]
+        known.update({row["model"]: row["profile"] for row in told["models"]})
         path.write_text(json.dumps(known))
     return known
 
@@ -134,92 +133,111 @@ def ranks(values):
 
 
 def spearman(x, y):
-    a, b = ranks(x), ranks(y)
     try:
-        return statistics.correlation(a, b)
+        return statistics.correlation(ranks(x), ranks(y))
     except statistics.StatisticsError:
         return None
 
 
-def correlations(rows, predictors):
-    """Each predictor's correlation with the gain, and its difference to pass@8's, with intervals."""
-    random_source, draws = random.Random(0), []
+def correlation(rows, x, y):
+    """Value, low and high; nothing where one side does not vary."""
+    value, source, draws = spearman([row[x] for row in rows], [row[y] for row in rows]), random.Random(0), []
     for _ in range(2000):
-        drawn = [random_source.choice(rows) for _ in rows]
-        gain = [row["gain"] for row in drawn]
-        draws.append({key: spearman([row[key] for row in drawn], gain) for key in predictors})
-
-    def interval(values):
-        values = sorted(value for value in values if value is not None)
-        return [values[len(values) // 40], values[-1 - len(values) // 40]]
-
-    gain, result = [row["gain"] for row in rows], {}
-    for key in predictors:
-        result[key] = {"rho": spearman([row[key] for row in rows], gain), "interval": interval(draw[key] for draw in draws)}
-    for key in predictors:
-        both = [draw[key] - draw["pass"] for draw in draws if draw[key] is not None and draw["pass"] is not None]
-        result[key]["minus_pass"] = result[key]["rho"] - result["pass"]["rho"]
-        result[key]["minus_pass_interval"] = interval(both)
-    return result
+        drawn = [source.choice(rows) for _ in rows]
+        draws.append(spearman([row[x] for row in drawn], [row[y] for row in drawn]))
+    draws = sorted(draw for draw in draws if draw is not None)
+    return None if value is None else [value, draws[len(draws) // 40], draws[-1 - len(draws) // 40]]
 
 
-def judge(half, runs):
+def reliability(rows):
+    """Mean correlation of one seed's step with another's, over bases that have both; and of how many bases."""
+    many = [row["steps"] for row in rows if len(row["steps"]) > 1]
+    seeds = min(map(len, many), default=0)
+    pairs = [spearman([steps[a] for steps in many], [steps[b] for steps in many])
+             for a, b in itertools.combinations(range(seeds), 2)] if len(many) > 2 else []
+    pairs = [pair for pair in pairs if pair is not None]
+    return {"between_seeds": statistics.mean(pairs) if pairs else None, "bases": len(many), "seeds": seeds}
+
+
+def row_of(base, wrong_minded, profile, votes, labels, mark):
+    steps = [collapse_step(run, mark) for run in votes]
+    row = {"base": base, "wrong_minded": wrong_minded, "steps": [step for step, _ in steps], "last": len(column(votes[0], "length")),
+           "mcs": statistics.median(step for step, _ in steps), **{key: profile[key]["value"] for key in FORECASTS}}
+    if labels:
+        accuracy = [column(run, "heldout_accuracy") for run in labels]
+        row["gain"] = statistics.mean(statistics.mean(series[-3:]) - series[0] for series in accuracy)
+        tokens = statistics.mean(sum(column(run, "length")) for run in labels)
+        row["cost"] = statistics.mean(spent for _, spent in steps) / tokens
+    return row
+
+
+def judged_half(half, runs, mark):
     right, wrong = bases(half)
     _, _, vote_seeds, label_seeds = HALVES[half]
-    known = profiles(runs, right + wrong)
-    rows = []
-    for base in right + wrong:
-        gains, tokens = [], []
-        for seed in label_seeds:
-            run = run_folder(runs, base, "ground-truth", seed)
-            accuracy = column(run, "heldout_accuracy")
-            gains.append(statistics.mean(accuracy[-3:]) - accuracy[0])
-            tokens.append(sum(column(run, "length")))
-        votes = [collapse_step(run_folder(runs, base, "majority-vote", seed)) for seed in vote_seeds]
-        rows.append({"base": base, "right_minded": base in right, "avg": known[base]["avg"]["value"],
-                     "pass": known[base]["pass"]["value"], "majority_right": known[base]["majority_right"]["value"],
-                     "steps": sorted(step for step, _ in votes), "mcs": statistics.median(step for step, _ in votes),
-                     "gain": statistics.mean(gains), "gains": gains,
-                     "cost": statistics.mean(spent for _, spent in votes) / statistics.mean(tokens)})
-    predictors = ("mcs", "pass", "majority_right", "avg")
-    minded = [row for row in rows if row["right_minded"]]
-    strength = correlations(minded, predictors)
-    cost = statistics.mean(row["cost"] for row in minded)
-    verdicts = {"ranks": strength["mcs"]["interval"][0] > 0, "better": strength["mcs"]["minus_pass_interval"][0] > 0,
-                "cheaper": cost <= 0.5}
-    return {"rows": rows, "right_minded": strength, "all": correlations(rows, predictors), "cost": cost, "criteria": verdicts}
+    models = {base: str(checkpoint(runs, base)) for base in right + wrong}
+    known = profiles(runs, [*models.values()])
+    return [row_of(base, base in wrong, known[model], [run_folder(runs, base, "majority-vote", seed) for seed in vote_seeds],
+                   [run_folder(runs, base, "ground-truth", seed) for seed in label_seeds], mark) for base, model in models.items()]
+
+
+def judged_runs(folders, runs, mark):
+    by_model = {}
+    for folder in sorted(folders):
+        by_model.setdefault(tomllib.loads((folder / "config.toml").read_text())["model"], []).append(folder)
+    runs.mkdir(parents=True, exist_ok=True)
+    known = profiles(runs, [*by_model])
+    # A name such as w11 says the mixture: `wrong`.
+    wrong = {model: any(part[0] == "w" and part[1:].isdigit() for part in pathlib.Path(model).parts) for model in by_model}
+    return [row_of(model, wrong[model], known[model], votes, [], mark) for model, votes in by_model.items()]
+
+
+def judgement(rows):
+    groups = {"all bases": rows, "right-minded bases": [row for row in rows if not row["wrong_minded"]]}
+    outcomes = [key for key in ("mcs", "gain") if key in rows[0]]
+    return {"rows": rows, "groups": {name: {
+        "bases": len(group), "reliability": reliability(group),
+        **{outcome: {key: correlation(group, key, outcome) for key in ("mcs", *FORECASTS) if key != outcome} for outcome in outcomes}}
+        for name, group in groups.items()}}
 
 
 def print_judgement(told):
-    print("| base | avg | pass@8 | majority right | MCS, three seeds | gain with labels | tokens of an MCS run / of a run on labels |")
+    print("| base | avg | pass@8 | majority right | MCS of each seed | gain with labels | cost, of a run on labels |")
     print("|---|---|---|---|---|---|---|")
-    for row in sorted(told["rows"], key=lambda row: (not row["right_minded"], row["mcs"], row["majority_right"])):
-        steps = ", ".join(f"> {VOTE_STEPS}" if step > VOTE_STEPS else str(step) for step in row["steps"])
-        print(f"| {row['base']} | {row['avg']:.3f} | {row['pass']:.3f} | {row['majority_right']:.3f} | {steps} | {row['gain']:+.3f} "
-              f"| {row['cost']:.2f} |")
-    for name, title in (("right_minded", "right-minded bases"), ("all", "all bases")):
-        print(f"\n| {title}: with the gain | Spearman | minus that of pass@8 |\n|---|---|---|")
-        for key, row in told[name].items():
-            low, high = row["interval"]
-            print(f"| {key} | {row['rho']:.2f} [{low:.2f}, {high:.2f}] | {row['minus_pass']:+.2f} "
-                  f"[{row['minus_pass_interval'][0]:+.2f}, {row['minus_pass_interval'][1]:+.2f}] |")
-    print(f"\ncost: {told['cost']:.2f} of a run on labels; " +
-          ", ".join(f"{name}: {'yes' if holds else 'no'}" for name, holds in told["criteria"].items()))
+    for row in sorted(told["rows"], key=lambda row: (row["wrong_minded"], row["mcs"], row["majority_right"])):
+        steps = ", ".join(f"> {row['last']}" if step > row["last"] else str(step) for step in sorted(row["steps"]))
+        gained = f"{row['gain']:+.3f} | {row['cost']:.2f}" if "gain" in row else "- | -"
+        print(f"| {row['base']} | {row['avg']:.3f} | {row['pass']:.3f} | {row['majority_right']:.3f} "
+              f"| {steps} | {gained} |")
+    text = lambda found: "undefined" if found is None else "{:+.2f} [{:+.2f}, {:+.2f}]".format(*found)
+    for name, group in told["groups"].items():
+        found = group["reliability"]
+        between = found["between_seeds"]
+        print(f"\n{group['bases']} {name}; between seeds' steps {'-' if between is None else format(between, '+.2f')} "
+              f"({found['seeds']} seeds of {found['bases']} bases)\n\n| | with the MCS | with the gain |\n|---|---|---|")
+        for key in ("mcs", *FORECASTS):
+            print(f"| {key} | {text(group['mcs'].get(key)) if key != 'mcs' else ''} "
+                  f"| {text(group['gain'][key]) if 'gain' in group else '-'} |")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["make", "judge"])
+    parser.add_argument("action", choices=["make", "judge", "order"])
+    parser.add_argument("folders", nargs="*", type=pathlib.Path, metavar="RUN", help="of order: majority-vote runs")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/ranking"))
     parser.add_argument("--half", choices=[*HALVES], default="judging")
+    parser.add_argument("--mark", default="0.6", help="collapsed is: reward accuracy below this, or half-peak")
     parser.add_argument("--jobs", type=int, default=2, help="runs side by side, a thread each")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
+    if bool(options.folders) != (options.action == "order"):
+        parser.error("order takes runs, make and judge take none")
     if options.action == "make":
         options.runs.mkdir(parents=True, exist_ok=True)
         make(options.half, options.runs, options.jobs)
         return
-    told = judge(options.half, options.runs)
+    rows = (judged_runs(options.folders, options.runs, options.mark) if options.folders
+            else judged_half(options.half, options.runs, options.mark))
+    told = judgement(rows)
     if options.json:
         print(json.dumps(told))
     else:

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <span>
 
 #include "analysis/evaluation.h"
@@ -17,16 +16,13 @@ struct BaseProfile {
   int k = 0;
   Estimate avg;                    ///< share of right rollouts
   Estimate pass;                   ///< pass@k
-  Estimate majority_right;         ///< share of problems whose majority is right: the limit of sharpening
+  /// Share of problems whose majority is right: the limit of sharpening, and a forecast of the order of Model Collapse Steps,
+  /// as good as any that was tried (docs/findings/F6.md).
+  Estimate majority_right;
   /// Foretold gain without labels: where full sharpening leads, minus where the base is.
   Estimate sharpening_gain;
   /// Foretold gain with labels: what is right at least once in k, minus where the base is.
   Estimate supervised_gain;
-  /// Foretold order of collapse: of the first push that sharpening gives, the share from problems whose majority is right.
-  /// A shift dk of the majority's logit moves its mass p by p (1 - p) dk, which is the weight of a problem here; what all
-  /// problems share is pushed to the right or to the wrong by the sum. Absent when nothing can be pushed: all problems are
-  /// unanimous or without an answer.
-  std::optional<double> right_push;
 };
 
 /// The majorities of few rollouts are themselves uncertain, which pulls majority_right towards the middle: 16 rollouts or

@@ -46,7 +46,7 @@ class StepRows {
   std::int64_t rows() const { return rows_; }
 
   /// `small`: counts the groups that were left out because they have fewer rollouts than the largest.
-  analysis::SignalPoint finish(std::int64_t step, std::int64_t& small) {
+  analysis::SignalPoint finish(std::int64_t step, std::int64_t& small) const {
     std::size_t largest = 0;
     for (const auto& [input, group] : groups_) largest = std::max(largest, group.answers.size());
     std::vector<analysis::GroupView> views;
@@ -135,50 +135,65 @@ class StepRows {
 
 }  // namespace
 
-DumpSignals dump_signals(const std::string& path, const std::string& task_name,
-                         std::optional<store::DumpFormat> format) {
-  store::DumpOptions options;
-  options.format = format;
-  const auto task = tasks::tasks().find(task_name).make({.rules_only = true});
-  store::DumpReader reader({path}, options);
-  DumpSignals series;
-  std::unique_ptr<StepRows> rows;
+struct DumpFollower::State {
+  State(const std::string& path, const store::DumpOptions& options) : reader({path}, options) {}
+
+  store::DumpReader reader;
+  std::vector<analysis::SignalPoint> points;  ///< of the steps that another one follows
+  std::unique_ptr<StepRows> rows;             ///< the last step's
   std::optional<std::int64_t> step;
   std::int64_t files = 0, small = 0, before = 0;
-  const auto finish = [&](bool is_last) {
-    if (!rows) return;
-    // The step that is being written would look unlike the others.
-    if (is_last && rows->rows() < before) {
-      series.notes.push_back(fmt::format("step {} has {} rows and the one before {}: taken as not finished, left out",
-                                         *step, rows->rows(), before));
-      return;
-    }
-    before = rows->rows();
-    series.points.push_back(rows->finish(*step, small));
-  };
-  while (const store::DumpRow* row = reader.next()) {
-    files += row->starts_file ? 1 : 0;
-    const std::int64_t now = row->step.value_or(files);
-    if (step != now) {
-      finish(false);
-      if (step && now < *step) {
+};
+
+DumpFollower::DumpFollower(std::string path, const std::string& task, std::optional<store::DumpFormat> format)
+    : path_(std::move(path)), task_(tasks::tasks().find(task).make({.rules_only = true})) {
+  options_.format = format;
+}
+
+DumpFollower::~DumpFollower() = default;
+
+void DumpFollower::read_new_rows() {
+  State& s = *state_;
+  while (const store::DumpRow* row = s.reader.next()) {
+    s.files += row->starts_file ? 1 : 0;
+    const std::int64_t now = row->step.value_or(s.files);
+    if (s.step != now) {
+      if (s.step && now < *s.step) {
         base::user_error(kPlace, "{}: step {} after step {}, want the rows of a step together and steps that increase",
-                         reader.text(reader.place()), now, *step);
+                         s.reader.text(s.reader.place()), now, *s.step);
       }
-      rows = std::make_unique<StepRows>(*task);
-      step = now;
+      if (s.rows) {
+        s.before = s.rows->rows();
+        s.points.push_back(s.rows->finish(*s.step, s.small));
+      }
+      s.rows = std::make_unique<StepRows>(*task_);
+      s.step = now;
     }
-    rows->add(*row);
+    s.rows->add(*row);
   }
-  finish(true);
-  for (const std::string& place : reader.counts().cut) {
+}
+
+DumpSignals DumpFollower::look() {
+  if (!state_ || !state_->reader.more()) state_ = std::make_unique<State>(path_, options_);
+  read_new_rows();
+  const State& s = *state_;
+  DumpSignals series{.points = s.points};
+  std::int64_t small = s.small;
+  // The step that is being written would look unlike the others.
+  if (s.rows && s.rows->rows() < s.before) {
+    series.notes.push_back(fmt::format("step {} has {} rows and the one before {}: taken as not finished, left out", *s.step,
+                                       s.rows->rows(), s.before));
+  } else if (s.rows) {
+    series.points.push_back(s.rows->finish(*s.step, small));
+  }
+  for (const std::string& place : s.reader.counts().cut) {
     series.notes.push_back(fmt::format("{}: the last line is cut, left out", place));
   }
   if (small > 0) {
     series.notes.push_back(fmt::format("{} group{} with fewer rollouts than the largest of the step, left out", small,
                                        small == 1 ? "" : "s"));
   }
-  if (reader.counts().rows > 0) series.format = store::format_name(reader.format());
+  if (s.reader.counts().rows > 0) series.format = store::format_name(s.reader.format());
   return series;
 }
 

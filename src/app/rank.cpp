@@ -90,7 +90,6 @@ Json profile_json(const analysis::BaseProfile& profile) {
           {"avg", estimate_json(profile.avg)},
           {"pass", estimate_json(profile.pass)},
           {"majority_right", estimate_json(profile.majority_right)},
-          {"right_push", or_null(profile.right_push)},
           {"sharpening_gain", estimate_json(profile.sharpening_gain)},
           {"supervised_gain", estimate_json(profile.supervised_gain)}};
 }
@@ -252,7 +251,6 @@ constexpr Predictor kPredictors[] = {
     {"MCS", "mcs", [](const Row& row) { return row.mcs->order(); }},
     {"pass@k", "pass", [](const Row& row) { return row.profile.pass.value; }},
     {"majority right", "majority_right", [](const Row& row) { return row.profile.majority_right.value; }},
-    {"right push", "right_push", [](const Row& row) { return row.profile.right_push.value_or(0); }},
     {"sharpening gain foretold", "sharpening_gain", [](const Row& row) { return row.profile.sharpening_gain.value; }},
     {"supervised gain foretold", "supervised_gain", [](const Row& row) { return row.profile.supervised_gain.value; }},
     {"base avg", "avg", [](const Row& row) { return row.profile.avg.value; }},
@@ -328,16 +326,15 @@ void print_rows(const std::vector<Row>& rows, const Arguments& arguments) {
   std::size_t width = 5;
   for (const Row& row : rows) width = std::max(width, row.name.size());
   const auto most = [&](const char* text) { return fmt::format("{:<{}}", text, width); };
-  std::printf("%s   avg  pass@%-2lld  maj right  r.push  sharpening foretold    labels foretold      ", most("model").c_str(),
+  std::printf("%s   avg  pass@%-2lld  maj right  sharpening foretold    labels foretold      ", most("model").c_str(),
               static_cast<long long>(options.pass_k));
   if (!arguments.no_training) std::printf("     MCS            range  label-free  cost");
   if (arguments.measure_gain) std::printf("  gain with labels");
   std::printf("\n");
   for (const Row& row : rows) {
     const auto& profile = row.profile;
-    std::printf("%s %.3f    %.3f      %.3f   %s  %s  %s", most(row.name.c_str()).c_str(), profile.avg.value, profile.pass.value,
+    std::printf("%s %.3f    %.3f      %.3f  %s  %s", most(row.name.c_str()).c_str(), profile.avg.value, profile.pass.value,
                 profile.majority_right.value,
-                profile.right_push ? fmt::format("{:.3f}", *profile.right_push).c_str() : "    -",
                 spread(profile.sharpening_gain).c_str(), spread(profile.supervised_gain).c_str());
     if (row.mcs) {
       const Json cost = row_json(row, options.train.steps)["cost"]["share_of_supervised"];
@@ -422,7 +419,12 @@ int run(const Arguments& arguments) {
     return 0;
   }
   print_rows(rows, arguments);
-  if (!arguments.no_training) print_correlations("order by MCS", object["correlations"]["with_mcs"]);
+  if (arguments.no_training) {
+    std::printf("by right majorities, which foretell the order of Model Collapse Steps where bases differ much, and no step: whet mcs "
+                "measures it\n");
+  } else {
+    print_correlations("order by MCS", object["correlations"]["with_mcs"]);
+  }
   if (arguments.measure_gain) {
     print_correlations("gain with labels", object["correlations"]["with_gain"]);
     print_correlations("gain with labels, as a share of what the base lacked", object["correlations"]["with_share_of_missing"]);

@@ -9,6 +9,7 @@
 #include "app/console.h"
 #include "app/sampling.h"
 #include "base/cores.h"
+#include "report/problems.h"
 #include "store/run.h"
 #include "theory/forecast.h"
 #include "theory/simulator.h"
@@ -219,36 +220,35 @@ int compare(const CompareOptions& options) {
   const auto task = train::make_task(trained.source, train::resolve_model(trained.model));
   train::require_labels(*task, tasks::Split::kHeldOut, "theory");
   if (run.checkpoints.empty()) base::user_error("theory", "{} has no checkpoint yet, want at least one", options.run);
-  const auto problems = train::held_out_problems(*task, trained.eval_problems);
+  // The base's answers, its vote's mass and the measured accuracy are all of the same held-out problems there.
+  const auto paths = report::paths_of(run);
+  if (!paths) {
+    base::user_error("theory", "{} has no {} with labels from its first step on (was the run made by an earlier version?)",
+                     options.run, store::kHeldOutFile);
+  }
+  if (paths->shift.empty()) {
+    base::user_error("theory", "{}: the base is unanimous or without an answer on every held-out problem, want one that can be "
+                     "sharpened", options.run);
+  }
+  const auto& start = paths->base;
+  const auto problems = train::held_out_problems(*task, static_cast<std::int64_t>(start.size()));
   const auto threads = static_cast<int>(options.threads);
 
-  train::TextModel base = train::open_text_model(train::resolve_model(trained.model), threads);
-  const auto start = sample_counts("sampling", base, *task, problems, options.samples, trained.sampling, base::hash_text("theory base"));
-  std::vector<double> masses;
-  for (const auto& problem : start) masses.push_back(problem.majority_share());
-
+  std::vector<report::ProblemPath> everyone = paths->right_first;
+  everyone.insert(everyone.end(), paths->wrong_first.begin(), paths->wrong_first.end());
   // The only thing taken from training is how far it sharpened, and that is measured without labels.
   Json curve = Json::array();
   std::vector<theory::ShiftPoint> early;
-  for (const Json& line : run.metrics) {
-    if (!line.contains("base_vote_share") || !line.contains("heldout_accuracy")) continue;
-    // None or all of so many rollouts is a shift without bound; half a rollout stands for it.
-    const double half = 0.5 / static_cast<double>(trained.eval_samples * static_cast<std::int64_t>(problems.size()));
-    const double shift =
-        theory::effective_shift(masses, std::clamp(line["base_vote_share"].get<double>(), half, 1 - half));
-    const double predicted = theory::predicted_accuracy(start, shift), measured = line["heldout_accuracy"].get<double>();
-    const double step = line["step"].get<double>();
-    if (step > 0 && early.size() < 4) early.push_back({step, shift});
-    curve.push_back({{"step", line["step"]},
-                     {"base_vote_share", line["base_vote_share"]},
+  for (std::size_t i = 0; i < paths->shift.size(); ++i) {
+    const auto [step, shift] = paths->shift[i];
+    const double predicted = paths->predicted[i].value, measured = *report::mean_right(everyone, i);
+    if (step > 0 && early.size() < 4) early.push_back({static_cast<double>(step), shift});
+    curve.push_back({{"step", step},
+                     {"base_vote_share", paths->on_vote[i].value},
                      {"shift", shift},
                      {"predicted", predicted},
                      {"measured", measured},
                      {"error", measured - predicted}});
-  }
-  if (curve.empty()) {
-    base::user_error("theory", "{}: no line of metrics.jsonl has base_vote_share and heldout_accuracy (was the run made by an "
-                     "earlier version, or without labels?)", options.run);
   }
   std::optional<double> beta;
   if (!early.empty()) beta = theory::effective_beta(early);
@@ -271,7 +271,7 @@ int compare(const CompareOptions& options) {
     return 0;
   }
   std::printf("%s: %s from %s, %zu held-out problems x %lld rollouts of the base\n", options.run.c_str(),
-              trained.reward.c_str(), trained.model.c_str(), problems.size(), static_cast<long long>(options.samples));
+              trained.reward.c_str(), trained.model.c_str(), problems.size(), static_cast<long long>(start.front().rollouts()));
   std::printf("  limit of sharpening %.3f (now %.3f)", object["limit"].get<double>(), object["accuracy"].get<double>());
   if (beta) {
     std::printf("; effective beta %.1f from the first measurements\n", beta.value_or(0));
@@ -347,7 +347,7 @@ const base::Registrar kRegistered(
 
               CLI::App* compare_part = app.add_subcommand("compare", "forecast against measured training, in sum and by problem");
               compare_part->add_option("run", compare_options->run, "a run's folder")->required();
-              compare_part->add_option("--samples", compare_options->samples, "rollouts of each held-out problem")
+              compare_part->add_option("--samples", compare_options->samples, "rollouts of each held-out problem by every checkpoint")
                   ->check(CLI::Range(2, 100000))
                   ->capture_default_str();
               compare_part->add_option("--threads", compare_options->threads, base::kThreadsHelp)

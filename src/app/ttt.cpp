@@ -141,6 +141,10 @@ int run(const CLI::App& app, Arguments& arguments) {
   StepTable table;
   const auto summary = trainer->run([&](const train::StepReport& report) {
     table.print(report);
+    if (report.step == 0 && report.metrics.value("heldout_majority_ratio", 1.0) == 0) {
+      print_line(fmt::format("warning: the rules of '{}' find no answer in any of the base's responses, so that there is nothing "
+                             "to agree on; want the --task whose rules do ('whet tasks' lists them)", resolved.transductive));
+    }
     return true;
   });
   if (summary.was_interrupted) {

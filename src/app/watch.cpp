@@ -56,7 +56,8 @@ std::string kept_model(const store::Run& run, const analysis::WatchState& state)
   return {};
 }
 
-Look look_at(const Arguments& arguments) {
+/// `dumps`: made at the first look at a folder of another trainer, and kept for the next.
+Look look_at(const Arguments& arguments, std::unique_ptr<DumpFollower>& dumps) {
   const std::filesystem::path folder = arguments.folder;
   if (!std::filesystem::exists(folder)) base::user_error("watch", "{} is not there, want a folder", arguments.folder);
   Look look;
@@ -68,14 +69,17 @@ Look look_at(const Arguments& arguments) {
     look.by_base = look.state.points > 0;
     if (!look.run->metrics.empty()) look.last_step = look.run->metrics.back().at("step").get<std::int64_t>();
   } else {
-    std::optional<store::DumpFormat> format;
-    for (std::size_t i = 0; i < store::format_names().size(); ++i) {
-      if (store::format_names()[i] == arguments.format) format = static_cast<store::DumpFormat>(i);
+    if (!dumps) {
+      std::optional<store::DumpFormat> format;
+      for (std::size_t i = 0; i < store::format_names().size(); ++i) {
+        if (store::format_names()[i] == arguments.format) format = static_cast<store::DumpFormat>(i);
+      }
+      dumps = std::make_unique<DumpFollower>(arguments.folder, arguments.task, format);
     }
-    DumpSignals dumps = dump_signals(arguments.folder, arguments.task, format);
-    look.source = dumps.format.empty() ? "rollouts" : "rollouts of " + dumps.format;
-    look.points = std::move(dumps.points);
-    look.notes = std::move(dumps.notes);
+    DumpSignals seen = dumps->look();
+    look.source = seen.format.empty() ? "rollouts" : "rollouts of " + seen.format;
+    look.points = std::move(seen.points);
+    look.notes = std::move(seen.notes);
     if (!look.points.empty()) look.last_step = look.points.back().step;
   }
   if (!look.by_base) {
@@ -161,8 +165,9 @@ void print_verdict(const Arguments& arguments, const Look& look) {
 int run(const Arguments& arguments) {
   if (arguments.follow) train::listen_for_interrupt();
   std::string told;
+  std::unique_ptr<DumpFollower> dumps;
   while (true) {
-    const Look look = look_at(arguments);
+    const Look look = look_at(arguments, dumps);
     const analysis::WatchState& state = look.state;
     const bool over = !arguments.follow || look.finished() || state.collapse_step || train::interrupted();
     if (over) {

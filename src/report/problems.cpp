@@ -5,7 +5,6 @@
 
 #include "base/error.h"
 #include "report/html.h"
-#include "theory/forecast.h"
 
 namespace whet::report {
 namespace {
@@ -25,24 +24,25 @@ bool is_right_first(const ProblemCounts& counts) {
   return vote && counts.is_right(*vote);
 }
 
-/// The accuracy that sharpening predicts for each line.
-Series predicted_of(const std::vector<Json>& lines, const std::vector<ProblemCounts>& counts, std::int64_t samples) {
+/// What sharpening predicts for each line.
+void predict(const std::vector<Json>& lines, std::int64_t samples, ProblemPaths& paths) {
   std::vector<double> masses;
-  for (const ProblemCounts& problem : counts) {
+  for (const ProblemCounts& problem : paths.base) {
     if (problem.majority()) masses.push_back(problem.majority_share());
   }
-  if (std::none_of(masses.begin(), masses.end(), [](double mass) { return mass > 0 && mass < 1; })) return {};
+  if (std::none_of(masses.begin(), masses.end(), [](double mass) { return mass > 0 && mass < 1; })) return;
   // None or all of so many rollouts is a shift without bound; half a rollout stands for it.
   const double half = 0.5 / static_cast<double>(samples * static_cast<std::int64_t>(masses.size()));
-  Series series;
   for (const Json& line : lines) {
+    const auto step = line.at("step").get<std::int64_t>();
     double sum = 0;
     for (const Json& mass : line.at("on_vote")) sum += mass.is_null() ? 0.0 : mass.get<double>();
-    const double observed = std::clamp(sum / static_cast<double>(masses.size()), half, 1 - half);
-    series.push_back({line.at("step").get<std::int64_t>(),
-                      theory::predicted_accuracy(counts, theory::effective_shift(masses, observed))});
+    const double observed = sum / static_cast<double>(masses.size());
+    const double shift = theory::effective_shift(masses, std::clamp(observed, half, 1 - half));
+    paths.on_vote.push_back({step, observed});
+    paths.shift.push_back({step, shift});
+    paths.predicted.push_back({step, theory::predicted_accuracy(paths.base, shift)});
   }
-  return series;
 }
 
 }  // namespace
@@ -53,7 +53,7 @@ std::optional<ProblemPaths> paths_of(const store::Run& run) {
   if (lines.empty() || !lines.front().contains("base") || !lines.front().contains("right")) return std::nullopt;
   const std::string file = (run.folder / store::kHeldOutFile).string();
   ProblemPaths paths;
-  std::vector<ProblemCounts> counts;
+  std::vector<ProblemCounts>& counts = paths.base;
   std::int64_t samples = 0, step = 0;
   try {
     samples = lines.front().at("samples").get<std::int64_t>();
@@ -70,7 +70,7 @@ std::optional<ProblemPaths> paths_of(const store::Run& run) {
       for (std::size_t i = 0; i < all.size(); ++i) all[i].right.push_back(right[i]);
     }
     if (all.empty()) return std::nullopt;
-    paths.predicted = predicted_of(lines, counts, samples);
+    predict(lines, samples, paths);
     paths.limit = theory::limit_accuracy(counts);
     for (std::size_t i = 0; i < all.size(); ++i) {
       (is_right_first(counts[i]) ? paths.right_first : paths.wrong_first).push_back(std::move(all[i]));

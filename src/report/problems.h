@@ -8,6 +8,7 @@
 
 #include "report/facts.h"
 #include "store/run.h"
+#include "theory/forecast.h"
 
 namespace whet::report {
 
@@ -21,9 +22,11 @@ struct ProblemPaths {
   std::vector<std::int64_t> steps;
   /// By whether the base's own vote was right (no answer is not right); the surest vote first, then as they were asked.
   std::vector<ProblemPath> right_first, wrong_first;
-  /// Accuracy that sharpening predicts: as `whet theory compare` does, the mass on the base's vote gives the shift of
-  /// logits, and that the accuracy. Empty where no vote of the base leaves room for a shift.
-  Series predicted;
+  /// What the base's voting rollouts answered, by problem as they were asked.
+  std::vector<theory::ProblemCounts> base;
+  /// Accuracy that sharpening predicts: the mean mass on the base's vote gives the shift of logits, and that the accuracy.
+  /// All three are empty where no vote of the base leaves room for a shift.
+  Series on_vote, shift, predicted;
   double limit = 0;             ///< share of the problems whose first vote was right
 };
 

@@ -1,6 +1,7 @@
 #include "store/dump_files.h"
 
 #include <algorithm>
+#include <charconv>
 #include <filesystem>
 
 #include "base/error.h"
@@ -52,6 +53,16 @@ std::vector<std::string> files_below(const fs::path& folder) {
 }
 
 }  // namespace
+
+std::optional<std::int64_t> step_of_file(const std::string& path) {
+  const std::string stem = fs::path(path).stem().string();
+  const std::size_t at = begins(stem, kNemoRlPrefix) ? kNemoRlPrefix.size() : 0;
+  std::int64_t step = 0;
+  const char* end = stem.data() + stem.size();
+  const auto [stop, error] = std::from_chars(stem.data() + at, end, step);
+  if (error != std::errc() || stop != end) return std::nullopt;
+  return step;
+}
 
 bool natural_less(std::string_view a, std::string_view b) {
   std::size_t i = 0, j = 0;

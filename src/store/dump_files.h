@@ -1,7 +1,10 @@
 // Which files a rollout dump consists of.
 #pragma once
 
+#include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace whet::store {
@@ -10,6 +13,9 @@ namespace whet::store {
 /// in names by their value (2.jsonl before 10.jsonl). Of a run of ours the files of rollouts/; of a NeMo-RL log folder
 /// the train_data_step{N}.jsonl. UserError when there are none; for Parquet, with the command that converts it.
 std::vector<std::string> dump_files(const std::string& path);
+
+/// The step that a file's name tells: 12 of "train_data_step12.jsonl" and "12.jsonl".
+std::optional<std::int64_t> step_of_file(const std::string& path);
 
 /// UserError when the first bytes of a file show that it is not JSON Lines but Parquet (with the command that converts
 /// it), gzip, Zstandard or a JSON array.

@@ -1,7 +1,6 @@
 #include "store/dumps.h"
 
 #include <algorithm>
-#include <charconv>
 #include <cmath>
 #include <filesystem>
 #include <memory>
@@ -31,18 +30,6 @@ std::string columns_text(const dom::object& row) {
   return fmt::format("{}", fmt::join(names, ", "));
 }
 
-/// "train_data_step12.jsonl" and "12.jsonl" give 12.
-std::optional<std::int64_t> step_of_file(const std::string& path) {
-  const std::string stem = std::filesystem::path(path).stem().string();
-  constexpr std::string_view kNemoRl = "train_data_step";
-  const std::size_t at = stem.substr(0, kNemoRl.size()) == kNemoRl ? kNemoRl.size() : 0;
-  std::int64_t step = 0;
-  const char* end = stem.data() + stem.size();
-  const auto [stop, error] = std::from_chars(stem.data() + at, end, step);
-  if (error != std::errc() || stop != end) return std::nullopt;
-  return step;
-}
-
 /// NeMo-RL writes each row as a batch of one: the value inside.
 Element inside_batch(Element value) {
   dom::array list;
@@ -62,9 +49,12 @@ struct Known {
 
 struct DumpReader::State {
   DumpOptions options;
+  std::vector<std::string> paths;
   std::vector<std::pair<std::string, bool>> files;  // with whether a new path begins
   std::size_t file = 0;                             // the one that is being read, plus 1
   std::unique_ptr<LineReader> lines;
+  std::vector<std::uint64_t> read_bytes;            // of the files before `file`
+  bool is_cut = false;                              // the line that `lines` is to go on with was cut
   dom::parser parser;
   std::optional<DumpFormat> format;
   std::string first_place;  // where the format was told from
@@ -82,6 +72,7 @@ struct DumpReader::State {
 
   static constexpr std::size_t kNone = static_cast<std::size_t>(-1);
 
+  void list_files();
   const std::string& path() const { return files[file - 1].first; }
   DumpPlace place() const { return {static_cast<std::uint32_t>(file), lines ? lines->number() : 0}; }
   std::string text(DumpPlace place) const {
@@ -425,13 +416,18 @@ void DumpReader::State::read_row(const dom::object& object) {
   row.policy = name_of(Role::kPolicy, policy);
 }
 
+void DumpReader::State::list_files() {
+  files.clear();
+  for (const std::string& dump : paths) {
+    bool is_first = true;
+    for (std::string& name : dump_files(dump)) files.emplace_back(std::move(name), std::exchange(is_first, false));
+  }
+}
+
 DumpReader::DumpReader(const std::vector<std::string>& paths, DumpOptions options) : state_(std::make_unique<State>()) {
   state_->options = std::move(options);
-  for (const std::string& path : paths) {
-    bool is_first = true;
-    for (std::string& file : dump_files(path))
-      state_->files.emplace_back(std::move(file), std::exchange(is_first, false));
-  }
+  state_->paths = paths;
+  state_->list_files();
 }
 
 DumpReader::~DumpReader() = default;
@@ -441,7 +437,6 @@ const DumpRow* DumpReader::next() {
   std::string_view line;
   for (;;) {
     if (!s.lines) {
-      if (s.file == s.files.size()) return nullptr;
       const auto& [path, begins_dump] = s.files[s.file++];
       s.lines = std::make_unique<LineReader>(path);
       check_is_json_lines(s.lines->head(), path);
@@ -449,8 +444,11 @@ const DumpRow* DumpReader::next() {
       s.starts_file = true;
       s.starts_dump = s.starts_dump || begins_dump;
     }
-    if (!s.lines->next(line)) {
+    if (s.is_cut || !s.lines->next(line)) {
+      if (s.file == s.files.size()) return nullptr;
+      s.read_bytes.push_back(s.lines->bytes());
       s.lines.reset();
+      s.is_cut = false;
       continue;
     }
     s.counts.bytes += static_cast<std::int64_t>(line.size()) + 1;
@@ -459,6 +457,9 @@ const DumpRow* DumpReader::next() {
     dom::object object;
     if (!s.parse(line, object)) {
       s.counts.cut.push_back(s.where());
+      s.counts.bytes -= static_cast<std::int64_t>(line.size()) + 1;
+      s.lines->take_back();
+      s.is_cut = true;
       continue;
     }
     s.read_row(object);
@@ -468,6 +469,22 @@ const DumpRow* DumpReader::next() {
     ++s.counts.rows;
     return &s.row;
   }
+}
+
+bool DumpReader::more() {
+  State& s = *state_;
+  if (std::find(s.paths.begin(), s.paths.end(), "-") != s.paths.end()) return false;
+  const auto before = std::exchange(s.files, {});
+  s.list_files();
+  if (s.files.size() < before.size() || !std::equal(before.begin(), before.end(), s.files.begin())) return false;
+  for (std::size_t i = 0; i < s.read_bytes.size(); ++i) {
+    std::error_code error;
+    if (std::filesystem::file_size(before[i].first, error) != s.read_bytes[i] || error) return false;
+  }
+  if (!s.lines->is_current()) return false;
+  if (std::exchange(s.is_cut, false)) s.counts.cut.pop_back();
+  s.lines->go_on();
+  return true;
 }
 
 DumpPlace DumpReader::place() const { return state_->place(); }

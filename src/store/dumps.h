@@ -118,6 +118,10 @@ class DumpReader {
   /// (but the last of a file, when it has no end), columns of no known format or of another one than the first row's,
   /// a column that is missing, stands twice or has the wrong type, or one that has the name of an added one.
   const DumpRow* next();
+  /// Behind the last row: looks for rows that have been written since. Afterwards next() gives those, or the end again.
+  /// False, and of no more use, when what was read is no longer a beginning of what is there (a file was lost, a new one
+  /// belongs before others, one that was left has another length), or standard input was read.
+  bool more();
 
   /// Of the row that was read last.
   DumpPlace place() const;

@@ -68,6 +68,7 @@ bool LineReader::next(std::string_view& line) {
       const auto at = static_cast<std::size_t>(found - buffer_.data());
       line = {buffer_.data() + begin_, at - begin_};
       begin_ = at + 1;
+      bytes_ += line.size() + 1;
       ended_ = true;
       ++number_;
       return true;
@@ -79,9 +80,25 @@ bool LineReader::next(std::string_view& line) {
   if (begin_ == end_) return false;
   line = {buffer_.data() + begin_, end_ - begin_};
   begin_ = end_;
+  bytes_ += line.size();
   ended_ = false;
   ++number_;
   return true;
+}
+
+bool LineReader::is_current() const {
+  struct stat read {}, named {};
+  return ::fstat(descriptor_, &read) == 0 && ::stat(path_.c_str(), &named) == 0 && read.st_ino == named.st_ino &&
+         read.st_dev == named.st_dev && static_cast<std::uint64_t>(read.st_size) >= bytes_;
+}
+
+void LineReader::take_back() {
+  // The bytes before begin_ stay where they are until more is read.
+  std::size_t size = ended_ ? 1 : 0;
+  while (size < begin_ && buffer_[begin_ - size - 1] != '\n') ++size;
+  begin_ -= size;
+  bytes_ -= size;
+  --number_;
 }
 
 }  // namespace whet::store

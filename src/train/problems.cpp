@@ -130,6 +130,10 @@ void require_usable(const tasks::Task& task, const TextModel& model, const Train
         base::user_error("problems", "{} for {}: {}", problem.id, model.folder.string(), error.what());
       }
       if (length > 0 && length + limit <= most) continue;
+      if (length > 0 && length < most && limit >= most) {
+        base::user_error("max-new-tokens", "{}, but {} has {} positions and {} is a prompt of {} tokens; want at most {}", limit,
+                         model.folder.string(), most, problem.id, length, most - length);
+      }
       base::user_error("problems", "{} for {}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} "
                        "positions leave no more", problem.id, model.folder.string(), length, most - limit, limit, most);
     }

@@ -26,20 +26,11 @@ TEST(BaseProfile, CountsByHand) {
   EXPECT_DOUBLE_EQ(profile.pass.value, 2.5 / 4);
   EXPECT_DOUBLE_EQ(profile.sharpening_gain.value, profile.majority_right.value - profile.avg.value);
   EXPECT_DOUBLE_EQ(profile.supervised_gain.value, profile.pass.value - profile.avg.value);
-  // p (1 - p): 3/16 to the right, 1/4 to the wrong, none from the rest.
-  ASSERT_TRUE(profile.right_push.has_value());
-  EXPECT_DOUBLE_EQ(*profile.right_push, (3.0 / 16) / (3.0 / 16 + 1.0 / 4));
   for (const Estimate& estimate : {profile.avg, profile.pass, profile.majority_right, profile.sharpening_gain,
                                    profile.supervised_gain}) {
     EXPECT_LE(estimate.low, estimate.value);
     EXPECT_GE(estimate.high, estimate.value);
   }
-}
-
-TEST(BaseProfile, HasNoPushWhereNothingMoves) {
-  const std::vector<ProblemCounts> problems = {{.answers = {4}, .absent = 0, .right = {true}},
-                                               {.answers = {}, .absent = 4, .right = {}}};
-  EXPECT_FALSE(base_profile(problems, 1, 0).right_push.has_value());
 }
 
 TEST(BaseProfile, ForetellsALossForAConfidentlyWrongBase) {
@@ -48,7 +39,6 @@ TEST(BaseProfile, ForetellsALossForAConfidentlyWrongBase) {
   const BaseProfile profile = base_profile(problems, 8, 0);
   EXPECT_LT(profile.sharpening_gain.high, 0);
   EXPECT_GT(profile.supervised_gain.low, 0.5);
-  EXPECT_EQ(profile.right_push, 0);
 }
 
 TEST(BaseProfile, RefusesNothingAndTooLargeAK) {

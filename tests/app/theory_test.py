@@ -49,6 +49,20 @@ class Theory(WhetTest):
             self.assertAlmostEqual(row["error"], row["measured"] - row["predicted"])
         self.assertEqual(sum(row["problems"] for row in compared["checkpoints"][-1]["fates"]), 8)
 
+    def test_a_comparison_is_of_the_measured_problems_also_where_the_watch_has_its_own(self):
+        run = self.folder / "run"
+        self.ok("train", *flags(SHORT, model="sort-weak", out=run, reward="majority-vote", watch_problems=3))
+        compared = self.objects("compare", run, "--samples", "4", "--threads", "1")
+        lines = [json.loads(line) for line in (run / "heldout.jsonl").read_text().splitlines()]
+        self.assertEqual(len(compared["curve"]), len(lines))
+        for row, line in zip(compared["curve"], lines):
+            masses = [mass for mass in line["on_vote"] if mass is not None]
+            self.assertAlmostEqual(row["base_vote_share"], sum(masses) / len(masses))
+            self.assertAlmostEqual(row["measured"], sum(line["right"]) / len(line["right"]))
+        rollouts = [(sum(base["answers"]) + base["absent"], sum(n for n, right in zip(base["answers"], base["right"]) if right))
+                    for base in lines[0]["base"]]
+        self.assertAlmostEqual(compared["accuracy"], sum(right / n for n, right in rollouts) / len(rollouts))
+
     def test_a_folder_that_is_no_run_is_refused(self):
         self.refused(["theory", "compare", self.folder], str(self.folder))
         self.refused(["theory", "compare"], "run")

@@ -110,6 +110,14 @@ class TestTimeTraining(WhetTest):
                 else:
                     self.assertNotIn("warning", done.stderr)
 
+    def test_a_base_whose_answers_the_rules_do_not_find_is_warned_of(self):
+        path = self.problems(6)
+        # These responses have no box, and a model of 512 positions has no room for the default of --task file.
+        done = self.ok(*self.arguments(problems=path, task="file", max_new_tokens=16, steps=2))
+        self.assertIn("find no answer", done.stderr)
+        self.assertNotIn("find no answer", self.ok(*self.arguments("other", problems=path, steps=2)).stderr)
+        self.refused(self.arguments("third", problems=path, task="file"), "max-new-tokens", "512 positions", "at most 506")
+
     def test_adapters_are_merged_into_the_model(self):
         result = self.run_json(problems=self.problems(12), lora_rank=2, learning_rate=1e-2)
         self.assertGreater(result["kept_step"], 0)

@@ -201,8 +201,14 @@ class Signals(WhetTest):
         for step in range(15, 25):
             later[step] = (folder / f"{step}.jsonl").read_text()
             (folder / f"{step}.jsonl").unlink()
-        for end, code in ((lambda p: p.send_signal(signal.SIGINT), 130),
-                          (lambda p: [(folder / f"{step}.jsonl").write_text(text) for step, text in later.items()], 3)):
+        def goes_on(process):
+            # What was read is not read again: this file would be refused.
+            size = (folder / "3.jsonl").stat().st_size
+            (folder / "3.jsonl").write_text("x" * size)
+            for step, text in later.items():
+                (folder / f"{step}.jsonl").write_text(text)
+
+        for end, code in ((lambda p: p.send_signal(signal.SIGINT), 130), (goes_on, 3)):
             process = subprocess.Popen([str(WHET), "watch", str(folder), "--follow", "--every", "0.1", "--json"],
                                        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
             self.assertIn("step 14: healthy", process.stderr.readline())

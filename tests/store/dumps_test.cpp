@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/error.h"
 #include "base/file.h"
@@ -67,6 +68,60 @@ class Dumps : public testing::Test {
   DumpFormat format_{};
   DumpCounts counts_;
 };
+
+// ---- dumps that grow
+
+std::vector<std::string> outputs_of_rest(DumpReader& reader) {
+  std::vector<std::string> outputs;
+  while (const DumpRow* row = reader.next()) outputs.emplace_back(row->output);
+  return outputs;
+}
+
+TEST_F(Dumps, GoesOnWithWhatWasWrittenSince) {
+  const auto row = [](const char* output) { return fmt::format("{{\"input\":\"x\",\"output\":\"{}\"}}\n", output); };
+  const auto append = [](const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::app) << bytes; };
+  const std::string first = write("d/1.jsonl", row("a"));
+  const std::string second = write("d/2.jsonl", row("b"));
+  DumpReader reader({(folder_.path() / "d").string()}, {});
+  EXPECT_THAT(outputs_of_rest(reader), ElementsAre("a", "b"));
+  ASSERT_TRUE(reader.more());
+  EXPECT_EQ(reader.next(), nullptr);
+  // A line that is not all there yet comes when it is, and once.
+  append(second, row("c") + row("dd").substr(0, 20));
+  ASSERT_TRUE(reader.more());
+  EXPECT_THAT(outputs_of_rest(reader), ElementsAre("c"));
+  EXPECT_EQ(reader.counts().cut.size(), 1u);
+  append(second, row("dd").substr(20));
+  write("d/10.jsonl", row("e"));
+  // The files before the last are not opened again: this one would be refused.
+  append(first, "");
+  std::fstream(first, std::ios::in | std::ios::out) << "garbage";
+  ASSERT_TRUE(reader.more());
+  EXPECT_THAT(outputs_of_rest(reader), ElementsAre("dd", "e"));
+  EXPECT_TRUE(reader.counts().cut.empty());
+  EXPECT_EQ(reader.counts().rows, 5);
+  EXPECT_EQ(reader.text(reader.place()), (folder_.path() / "d/10.jsonl:1").string());
+}
+
+TEST_F(Dumps, DoesNotGoOnWhereWhatWasReadHasChanged) {
+  const std::string row = "{\"input\":\"x\",\"output\":\"y\"}\n";
+  const auto after = [&](const auto& change) {
+    std::filesystem::remove_all(folder_.path() / "d");
+    write("d/1.jsonl", row);
+    write("d/3.jsonl", row + row);
+    DumpReader reader({(folder_.path() / "d").string()}, {});
+    EXPECT_EQ(outputs_of_rest(reader).size(), 3u);
+    change();
+    return reader.more();
+  };
+  EXPECT_TRUE(after([] {}));
+  EXPECT_FALSE(after([&] { write("d/1.jsonl", row + row); }));
+  EXPECT_FALSE(after([&] { write("d/2.jsonl", row); }));
+  EXPECT_FALSE(after([&] { std::filesystem::remove(folder_.path() / "d/1.jsonl"); }));
+  EXPECT_FALSE(after([&] { std::filesystem::resize_file(folder_.path() / "d/3.jsonl", 5); }));
+  // Written anew under its name, though it is longer now.
+  EXPECT_FALSE(after([&] { write("d/3.jsonl", row + row + row); }));
+}
 
 // ---- what the programs write
 

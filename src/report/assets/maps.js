@@ -19,9 +19,10 @@ const whetMaps = (() => {
     const blocks = [{ rows: run.problems.right, color: "--first-right", label: "right at first" },
       { rows: run.problems.wrong, color: "--first-wrong", label: "wrong at first" }].filter(({ rows }) => rows.length > 0);
     const mean = (rows, at) => rows.reduce((sum, row) => sum + row[at], 0) / rows.length;
-    // A cell reaches half-way to its neighbours.
+    // A cell reaches half-way to its neighbours, the last as far behind it: other runs may be longer.
+    const last = steps.length - 1;
     const from = (i) => i === 0 ? 0 : (steps[i - 1] + steps[i]) / 2;
-    const to = (i) => i === steps.length - 1 ? lastStep : (steps[i] + steps[i + 1]) / 2;
+    const to = (i) => i < last ? (steps[i] + steps[i + 1]) / 2 : Math.min(lastStep, last > 0 ? 2 * steps[last] - from(last) : lastStep);
     const map = { card, blocks };
 
     map.tell = (at) => {
@@ -52,9 +53,9 @@ const whetMaps = (() => {
       ctx.font = `${Math.round(12 * dpr)}px system-ui, sans-serif`;
       let y = top;
       for (const block of blocks) {
-        block.box = { left, right, top: y, bottom: y + high * block.rows.length };
+        block.box = { left, right: at(to(last)), top: y, bottom: y + high * block.rows.length };
         ctx.fillStyle = css("--chip");
-        ctx.fillRect(left, y, right - left, high * block.rows.length);
+        ctx.fillRect(left, y, block.box.right - left, high * block.rows.length);
         ctx.fillStyle = css(block.color);
         for (const row of block.rows) {
           row.forEach((value, i) => {
