@@ -235,10 +235,11 @@ const TensorView* SafetensorsFile::find(std::string_view name) const {
   return found == tensors_.end() ? nullptr : &found->second;
 }
 
-Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
+Checkpoint::Checkpoint(const fs::path& folder) {
   const fs::path single = folder / "model.safetensors";
   const fs::path index_path = folder / "model.safetensors.index.json";
   if (stands(single)) {
+    listing_ = single;
     files_.push_back(std::make_unique<SafetensorsFile>(single));
     for (const auto& [name, view] : files_.back()->tensors()) tensors_.emplace(name, Place{&view, single});
     return;
@@ -247,6 +248,7 @@ Checkpoint::Checkpoint(const fs::path& folder) : folder_(folder) {
     user_error(folder.string(),
                "no model.safetensors and no model.safetensors.index.json, want the weights of a model");
   }
+  listing_ = index_path;
   const Json index = parse_object(base::read_file(index_path), "index", index_path.string());
   if (!index.contains("weight_map") || !index["weight_map"].is_object()) {
     user_error(index_path.string(), "no weight_map, want an object of tensor names and shard files");
@@ -281,7 +283,7 @@ const fs::path& Checkpoint::file_of(std::string_view name) const { return tensor
 
 const TensorView& Checkpoint::get(std::string_view name) const {
   const TensorView* view = find(name);
-  if (view == nullptr) user_error(folder_.string(), "no tensor '{}' in the weights", name);
+  if (view == nullptr) user_error(listing_.string(), "no tensor '{}', which config.json calls for", name);
   return *view;
 }
 

@@ -61,7 +61,7 @@ class Checkpoint {
 
   /// nullptr when there is none of that name.
   const TensorView* find(std::string_view name) const;
-  /// UserError naming the folder and the tensor when there is none of that name.
+  /// UserError naming the file or the index and the tensor when there is none of that name.
   const TensorView& get(std::string_view name) const;
   /// In alphabetical order.
   std::vector<std::string> names() const;
@@ -74,7 +74,7 @@ class Checkpoint {
     std::filesystem::path file;
   };
 
-  std::filesystem::path folder_;
+  std::filesystem::path listing_;  ///< the one file, or the index
   std::vector<std::unique_ptr<SafetensorsFile>> files_;
   std::map<std::string, Place, std::less<>> tensors_;
 };

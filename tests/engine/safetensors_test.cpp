@@ -262,7 +262,7 @@ TEST_F(SafetensorsTest, CheckpointReadsOneFileOrShards) {
   const Checkpoint single(golden("qwen3_tied"));
   EXPECT_EQ(single.get("model.norm.weight").shape, std::vector<std::int64_t>{32});
   EXPECT_EQ(single.find("lm_head.weight"), nullptr);
-  EXPECT_THAT(refusal([&] { single.get("lm_head.weight"); }), HasSubstr("no tensor 'lm_head.weight'"));
+  EXPECT_THAT(refusal([&] { single.get("lm_head.weight"); }), HasSubstr("model.safetensors] no tensor 'lm_head.weight'"));
 
   const std::vector<float> floats = {1, 2};
   const std::vector<NamedTensor> first = {{"a", DType::kF32, {2}, bytes_of(floats)}};
@@ -278,6 +278,7 @@ TEST_F(SafetensorsTest, CheckpointReadsOneFileOrShards) {
     });
   };
   EXPECT_EQ(read_with_index(R"({"weight_map":{"b":"model-2.safetensors","a":"model-1.safetensors"}})"), "");
+  EXPECT_THAT(refusal([&] { Checkpoint(folder_).get("c"); }), HasSubstr("model.safetensors.index.json] no tensor 'c'"));
   EXPECT_THAT(read_with_index(R"({"weight_map":{"a":"model-3.safetensors"}})"),
               HasSubstr("shard 'model-3.safetensors' is missing"));
   EXPECT_THAT(read_with_index(R"({"weight_map":{"c":"model-1.safetensors"}})"), HasSubstr("tensor 'c' is missing"));

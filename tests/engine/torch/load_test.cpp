@@ -57,7 +57,7 @@ TEST_F(LoadTest, NamesTheTensorThatDoesNotFitTheConfig) {
   EXPECT_EQ(refusal([] {}), "");
   expect_refusal(refusal([&] { tensor("model.layers.1.mlp.down_proj.weight").shape = {35, 26}; }),
                  {file_, "'model.layers.1.mlp.down_proj.weight'", "shape [35, 26], want [26, 35] from config.json"});
-  expect_refusal(refusal([&] { tensors_.erase(tensors_.begin()); }), {folder_.string(), "no tensor 'model.embed_tokens.weight'"});
+  expect_refusal(refusal([&] { tensors_.erase(tensors_.begin()); }), {file_, "no tensor 'model.embed_tokens.weight'"});
   expect_refusal(refusal([&] { tensors_.push_back({"model.layers.0.self_attn.q_proj.bias", DType::kF32, {0}, {}}); }),
                  {file_, "'model.layers.0.self_attn.q_proj.bias' has no place in a Qwen3ForCausalLM"});
 }
