@@ -8,6 +8,7 @@
 #include "app/command.h"
 #include "app/console.h"
 #include "base/cores.h"
+#include "train/groups.h"
 #include "train/model_options.h"
 #include "train/text_model.h"
 
@@ -18,6 +19,7 @@ struct LogprobsOptions {
   std::string model;
   double temperature = 1.0;
   std::int64_t batch = 64;
+  bool bare = false;
   bool add_special = false;
   std::string device = "cpu";
   std::string precision = "float32";
@@ -30,7 +32,8 @@ void visit_fields(LogprobsOptions& o, Visitor&& visit) {
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit(o.temperature, "temperature", "logits are divided by it", above(0));
   visit(o.batch, "batch", "texts that are read before any is answered", count_from(1));
-  visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
+  visit(o.bare, "bare", "the text alone, without the token that begins every text of the model's", anything());
+  visit(o.add_special, "add-special", "also the tokens that the model's file puts behind every text", anything());
   visit(o.device, "device", train::kDeviceHelp, anything());
   visit(o.precision, "precision", train::kAskedPrecisionHelp, train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
@@ -64,7 +67,9 @@ class Scorer {
     if (text == row.end() || !text->is_string()) {
       base::user_error(place, "line {}: 'text' is {}, want text", line, text == row.end() ? "missing" : text->type_name());
     }
-    tokens_.push_back(model_.tokenizer.encode(text->get_ref<const std::string&>(), options_.add_special));
+    const std::string& written = text->get_ref<const std::string&>();
+    tokens_.push_back(options_.bare || options_.add_special ? model_.tokenizer.encode(written, options_.add_special)
+                                                            : train::prompt_tokens(model_.tokenizer, written));
     const std::int64_t longest = model_.model->config().max_position_embeddings;
     if (static_cast<std::int64_t>(tokens_.back().size()) > longest) {
       base::user_error(place, "line {}: a text of {} tokens, want at most the model's {} (max_position_embeddings)", line,
@@ -107,7 +112,10 @@ class Scorer {
 };
 
 int run(const LogprobsOptions& options, const std::string& file) {
-  Scorer scorer(train::open_text_model(train::resolve_model(options.model), train::asking_options(options.threads, options.precision, options.device)), options);
+  if (options.bare && options.add_special) base::user_error("logprobs", "--bare with --add-special, want one of them");
+  Scorer scorer(train::open_text_model(train::resolve_model(options.model),
+                                       train::asking_options(options.threads, options.precision, options.device)),
+                options);
   const std::string place = file == "-" ? "standard input" : file;
   const auto add = [&](base::Json&& row, std::size_t line) { scorer.add(std::move(row), place, line); };
   if (file == "-") {

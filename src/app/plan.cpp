@@ -7,6 +7,7 @@
 
 #include "app/command.h"
 #include "engine/memory.h"
+#include "train/groups.h"
 #include "train/problems.h"
 #include "train/scoring.h"
 
@@ -65,7 +66,7 @@ Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   const auto tokenizer = tokenizer::Tokenizer::load(sources.folder);
   std::int64_t total = 0;
   for (const auto& problem : train::take_problems(*task, tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), options.prompts)) {
-    total += static_cast<std::int64_t>(tokenizer.encode(problem.prompt).size());
+    total += static_cast<std::int64_t>(train::prompt_tokens(tokenizer, problem).size());
   }
   result.prompt = std::max<std::int64_t>(1, (total + options.prompts - 1) / options.prompts);
   result.how = fmt::format("mean of the first {} prompts", options.prompts);

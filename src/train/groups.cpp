@@ -41,12 +41,15 @@ void require_finite(const std::vector<std::vector<engine::Rollout>>& groups) {
   }
 }
 
-std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text) {
-  std::vector<engine::TokenId> ids = tokenizer.encode(text);
+std::vector<engine::TokenId> begin_text(const tokenizer::Tokenizer& tokenizer, std::vector<engine::TokenId> ids) {
   const std::vector<engine::TokenId>& prefix = tokenizer.prefix();
   const bool has_prefix = ids.size() >= prefix.size() && std::equal(prefix.begin(), prefix.end(), ids.begin());
   if (!has_prefix) ids.insert(ids.begin(), prefix.begin(), prefix.end());
   return ids;
+}
+
+std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, std::string_view text) {
+  return begin_text(tokenizer, tokenizer.encode(text));
 }
 
 std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, const tasks::Problem& problem) {

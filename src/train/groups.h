@@ -49,6 +49,9 @@ struct Group {
 /// RunError when a sampled token's statistics are not finite: the weights are broken, and what they write means nothing.
 void require_finite(const std::vector<std::vector<engine::Rollout>>& groups);
 
+/// Tokens of a text with those before them that the model's tokenizer puts before every text, unless they stand there already.
+std::vector<engine::TokenId> begin_text(const tokenizer::Tokenizer& tokenizer, std::vector<engine::TokenId> ids);
+
 /// The ids of a text that a model is to continue: with what its tokenizer puts before every text (the token that begins a
 /// sequence, for models that were trained with one), unless it stands there already. What a tokenizer would put behind a
 /// text is left out: the text goes on.

@@ -37,7 +37,7 @@ class Proposer final : public Gatherer {
       base::user_error("challenger", "task '{}' has no form in which a model is asked for problems, want sort or --problems",
                        context.options.source.task);
     }
-    prompt_ = model_.tokenizer.encode(*prompt);
+    prompt_ = prompt_tokens(model_.tokenizer, *prompt);
     if (context.options.loss.kl_coefficient > 0) start_ = open_start(context, context.models).model;
     if (!context.checkpoint.empty()) model_.model->load_optimizer(context.checkpoint / kFolder / kOptimizer);
   }
@@ -123,7 +123,7 @@ class Proposer final : public Gatherer {
   /// The solver can be asked: the problem and its answer have room, and its tokenizer can spell it.
   bool fits(const tasks::Problem& problem) const {
     try {
-      const auto length = static_cast<std::int64_t>(context_.policy.tokenizer.encode(problem.prompt).size());
+      const auto length = static_cast<std::int64_t>(prompt_tokens(context_.policy.tokenizer, problem).size());
       return length > 0 && length + sampling_.max_new_tokens <= context_.policy.model->config().max_position_embeddings;
     } catch (const base::UserError&) {
       return false;

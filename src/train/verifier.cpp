@@ -112,7 +112,7 @@ Verifier::Question Verifier::question(const tasks::Problem& problem, std::string
 }
 
 void Verifier::require_usable(const tokenizer::Tokenizer& tokenizer, const engine::ModelConfig& config) const {
-  std::int64_t length = 0;
+  auto length = static_cast<std::int64_t>(tokenizer.prefix().size());
   const auto on_text = [&](std::string_view own) {
     try {
       length += static_cast<std::int64_t>(tokenizer.encode(own).size());
@@ -156,7 +156,7 @@ std::vector<GroupVerdicts> Verifier::read(engine::Model& model, const tokenizer:
       const Question asking = question(group.problem, group.texts[i], *answer);
       const auto [entry, is_new] = asked.try_emplace(asking.text);
       if (is_new) {
-        auto tokens = encode_with_plain(tokenizer, asking.text, asking.written);
+        auto tokens = begin_text(tokenizer, encode_with_plain(tokenizer, asking.text, asking.written));
         if (static_cast<std::int64_t>(tokens.size()) <= room) {
           entry->second = prompts.size();
           prompts.push_back({std::move(tokens), base::combine({draw_key(group.problem), base::hash_text(asking.text)}), 0});

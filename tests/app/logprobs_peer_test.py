@@ -26,13 +26,16 @@ CORPUS = ["Let x = 3. Then 2x + 1 = 7, so the answer is \\boxed{7}.", "def f(n):
 
 
 class LogprobsPeer(WhetTest):
-    def checkpoint(self, name, dtype=torch.float32, **changes):
+    def checkpoint(self, name, dtype=torch.float32, is_begun=False, **changes):
         tokenizer = tokenizers.Tokenizer(tokenizers.models.BPE())
         tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.ByteLevel(add_prefix_space=False)
         tokenizer.decoder = tokenizers.decoders.ByteLevel()
         tokenizer.train_from_iterator(CORPUS, tokenizers.trainers.BpeTrainer(
             vocab_size=340, special_tokens=["<|endoftext|>"], initial_alphabet=tokenizers.pre_tokenizers.ByteLevel.alphabet(),
             show_progress=False))
+        if is_begun:
+            tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+                single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)])
         used = tokenizer.get_vocab_size()
         folder = self.folder / name
         torch.manual_seed(len(name))
@@ -49,7 +52,7 @@ class LogprobsPeer(WhetTest):
         source = random.Random(7)
         texts = CORPUS + ["".join(source.choice("".join(CORPUS)) for _ in range(source.randrange(200))) for _ in range(30)]
         for name, changes in (("untied", dict(tie_word_embeddings=False)), ("tied", dict(tie_word_embeddings=True)),
-                              ("bfloat16", dict(dtype=torch.bfloat16))):
+                              ("bfloat16", dict(dtype=torch.bfloat16)), ("begun", dict(is_begun=True))):
             folder, model, tokenizer, used = self.checkpoint(name, **changes)
             worst = 0
             for temperature in (1.0, 0.6):

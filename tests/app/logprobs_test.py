@@ -54,6 +54,28 @@ class Logprobs(WhetTest):
         done = self.ok("logprobs", "--model", self.golden, "--threads", 1, path)
         self.assertEqual([json.loads(line) for line in done.stdout.splitlines()], got)
 
+    def test_a_text_begins_as_the_tokenizer_begins_every_text(self):
+        """As transformers' tokenizers give it to a model; a text that begins so already is left as it is."""
+        model = Path(shutil.copytree(self.golden, self.folder / "begins"))
+        content = json.loads((model / "tokenizer.json").read_text())
+        special = {"SpecialToken": {"id": "<|endoftext|>", "type_id": 0}}
+        content["post_processor"] = {"type": "TemplateProcessing", "single": [special, {"Sequence": {"id": "A", "type_id": 0}}, special],
+                                     "pair": [], "special_tokens": {"<|endoftext|>": {"id": "<|endoftext|>", "ids": [0], "tokens": ["<|endoftext|>"]}}}
+        (model / "tokenizer.json").write_text(json.dumps(content))
+        rows = [{"text": "0123?98"}, {"text": ""}]
+        bare = self.score(rows, model=self.golden)
+        begun = self.score([{"text": "<|endoftext|>" + row["text"]} for row in rows], model=self.golden)
+        found = self.score(rows, model=model)
+        for row, alone, wanted in zip(found, bare, begun):
+            self.assertEqual(row["tokens"], [0] + alone["tokens"])
+            for name in STATISTICS:
+                self.assertEqual(row[name], wanted[name])
+        self.assertNotEqual(found[0]["logprob"][1:], bare[0]["logprob"])
+        self.assertEqual(self.score([{"text": "<|endoftext|>" + row["text"]} for row in rows], model=model)[0]["tokens"], found[0]["tokens"])
+        self.assertEqual(self.score(rows, "--bare", model=model), bare)
+        self.assertEqual(self.score(rows, "--add-special", model=model)[0]["tokens"], [*found[0]["tokens"], 0])
+        self.refused(["logprobs", "--model", model, "--bare", "--add-special"], "--bare with --add-special", input="")
+
     def test_a_batch_of_one_is_answered_before_more_is_read(self):
         process = subprocess.Popen([WHET, "logprobs", "--model", self.golden, "--threads", "1", "--batch", "1"], text=True,
                                    stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)

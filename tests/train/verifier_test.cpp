@@ -10,6 +10,8 @@
 #include <fstream>
 
 #include "base/error.h"
+#include "base/file.h"
+#include "base/json.h"
 
 namespace whet::train {
 namespace {
@@ -155,6 +157,26 @@ TEST_F(VerifierTest, CountdownIsAskedAsItsBaseModelHasRead) {
   EXPECT_EQ(model.stream, 7u);
   EXPECT_EQ(model.sampling.temperature, 0.5);
   EXPECT_EQ(model.sampling.max_new_tokens, 65) << "a verdict and its end token";
+}
+
+TEST_F(VerifierTest, AQuestionBeginsAsTheTokenizerBeginsEveryText) {
+  const auto task = countdown();
+  const Verifier verifier({}, *task);
+  const auto asked = [&](const tokenizer::Tokenizer& tokenizer) {
+    FakeModel model(*tokenizer_, [](const std::string&, int) { return "T"; });
+    verifier.read(model, tokenizer, {group_of(*task, "1,2,3:6=", {"#1+2+3"})}, 0);
+    return model.prompts.at(0).tokens;
+  };
+  std::vector<engine::TokenId> wanted = asked(*tokenizer_);
+  wanted.insert(wanted.begin(), 0);
+  base::Json content = base::read_json_file(folder_ / "tokenizer.json");
+  const std::string token = content["added_tokens"][0]["content"];
+  content["post_processor"] = {{"type", "TemplateProcessing"},
+                               {"single", {{{"SpecialToken", {{"id", token}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+                               {"pair", base::Json::array()},
+                               {"special_tokens", {{token, {{"id", token}, {"ids", {0}}, {"tokens", {token}}}}}}};
+  base::write_file(folder_ / "tokenizer.json", content.dump());
+  EXPECT_EQ(asked(tokenizer::Tokenizer::load(folder_)), wanted);
 }
 
 TEST_F(VerifierTest, EverySolutionOfAStepIsReadInOneCallAndEqualOnesShareTheirPrompt) {
