@@ -23,8 +23,7 @@ base::Json answers_json(const Group& group, bool labelled) {
   return entry;
 }
 
-}  // namespace
-
+/// Mean per-token log-probability that `model` gives to the groups' responses; absent when there is no token.
 std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group>& groups, double temperature) {
   std::vector<engine::SharedPromptBatch> batch;
   for (const Group& group : groups) batch.push_back(shared_prompt(group));
@@ -39,6 +38,8 @@ std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group
   if (tokens == 0) return std::nullopt;
   return sum / static_cast<double>(tokens);
 }
+
+}  // namespace
 
 HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems,
                  int samples, const engine::SamplingOptions& sampling, std::uint64_t seed)

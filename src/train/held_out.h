@@ -52,7 +52,4 @@ class HeldOut {
   base::Json base_answers_ = base::Json::array();   ///< `base` above
 };
 
-/// Mean per-token log-probability that `model` gives to the groups' responses; absent when there is no token.
-std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group>& groups, double temperature);
-
 }  // namespace whet::train
