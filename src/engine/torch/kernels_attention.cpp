@@ -2,6 +2,7 @@
 //
 // A thread takes one group and one key head, so that the keys of a shared prompt are laid out once for all responses and
 // their gradients are summed in a fixed order. Products run on register tiles of 8 queries x 16 numbers.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
@@ -59,6 +60,51 @@ WHET_INLINE void add_outer(const T* a, std::int64_t a_stride, const T* b, std::i
       std::memcpy(row, sum, sizeof(sum));
     }
   }
+}
+
+/// Hides what a query does not see: all but [first, visible) of scores [begin, end), whole tiles that hold both.
+template <class T>
+WHET_INLINE void hide(T* scores, std::int64_t begin, std::int64_t first, std::int64_t visible, std::int64_t end) {
+  const auto hide_tile = [&](std::int64_t j) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kTile; ++t) {
+      scores[j + t] = j + t >= first && j + t < visible ? scores[j + t] : -std::numeric_limits<T>::infinity();
+    }
+  };
+  for (std::int64_t j = begin; j < first; j += kTile) hide_tile(j);
+  for (std::int64_t j = std::max(begin, visible / kTile * kTile); j < end; j += kTile) hide_tile(j);
+}
+
+/// The largest of [begin, end), whole tiles.
+template <class T>
+WHET_INLINE T largest_of(const T* scores, std::int64_t begin, std::int64_t end) {
+  T lanes[kTile];
+  std::fill(lanes, lanes + kTile, -std::numeric_limits<T>::infinity());
+  for (std::int64_t j = begin; j < end; j += kTile) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kTile; ++t) lanes[t] = scores[j + t] > lanes[t] ? scores[j + t] : lanes[t];
+  }
+  T largest = lanes[0];
+#pragma omp simd reduction(max : largest)
+  for (std::int64_t t = 0; t < kTile; ++t) largest = lanes[t] > largest ? lanes[t] : largest;
+  return largest;
+}
+
+/// Scores [begin, end), whole tiles, become e^(score - shift); their sum.
+template <class T>
+WHET_INLINE T exponentials(T* scores, std::int64_t begin, std::int64_t end, T shift) {
+  T lanes[kTile] = {};
+  for (std::int64_t j = begin; j < end; j += kTile) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kTile; ++t) {
+      scores[j + t] = fast_exp(scores[j + t] - shift);
+      lanes[t] += scores[j + t];
+    }
+  }
+  T sum = 0;
+#pragma omp simd reduction(+ : sum)
+  for (std::int64_t t = 0; t < kTile; ++t) sum += lanes[t];
+  return sum;
 }
 
 /// The keys and values that the queries of one group see, for one key head, laid out for the products above.
@@ -155,30 +201,23 @@ WHET_INLINE void forward_job(const Job<T>& job, Laid<T>& laid, T* out, T* log_su
                   laid.query.data(), laid.width);
         tile_product(laid.query.data(), laid.width, laid.keys_transposed.data() + from, laid.capacity,
                      laid.scores.data() + from, laid.capacity, shape.width, seen - from);
-        for (std::int64_t u = 0; u < kQueries; ++u) {
+        const std::int64_t end = padded(seen);
+        T inverse[kQueries];
+        for (std::int64_t u = 0; u < count; ++u) {
           T* score = laid.scores.data() + u * laid.capacity;
-          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : from;
-          const std::int64_t first = u < count ? job.first_seen(visible - 1) : from;
-          T largest = -std::numeric_limits<T>::infinity();
-#pragma omp simd reduction(max : largest)
-          for (std::int64_t j = first; j < visible; ++j) largest = score[j] > largest ? score[j] : largest;
-          T sum = 0;
-#pragma omp simd reduction(+ : sum)
-          for (std::int64_t j = first; j < visible; ++j) {
-            score[j] = fast_exp(score[j] - largest);
-            sum += score[j];
-          }
-          const T inverse = T(1) / sum;
-          for (std::int64_t j = from; j < first; ++j) score[j] = T(0);
-          for (std::int64_t j = first; j < visible; ++j) score[j] *= inverse;
-          for (std::int64_t j = visible; j < seen; ++j) score[j] = T(0);
-          if (u < count) log_sum[(row + u) * shape.query_heads + head] = largest + std::log(sum);
+          const std::int64_t visible = segment.prefix_length + q + u + 1;
+          hide(score, from, job.first_seen(visible - 1), visible, end);
+          const T largest = largest_of(score, from, end);
+          const T sum = exponentials(score, from, end, largest);
+          inverse[u] = T(1) / sum;
+          log_sum[(row + u) * shape.query_heads + head] = largest + std::log(sum);
         }
         tile_product(laid.scores.data() + from, laid.capacity, laid.values.data() + from * laid.width, laid.width,
                      laid.result.data(), laid.width, seen - from, shape.width);
         for (std::int64_t u = 0; u < count; ++u) {
-          std::memcpy(out + (row + u) * shape.query_width() + head * shape.width, laid.result.data() + u * laid.width,
-                      static_cast<std::size_t>(shape.width) * sizeof(T));
+          const T* result = laid.result.data() + u * laid.width;
+          T* target = out + (row + u) * shape.query_width() + head * shape.width;
+          for (std::int64_t c = 0; c < shape.width; ++c) target[c] = result[c] * inverse[u];
         }
       }
     }
@@ -238,25 +277,26 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
                      laid.scores.data() + from, laid.capacity, shape.width, seen - from);
         tile_product(laid.d_out.data(), laid.width, laid.values_transposed.data() + from, laid.capacity,
                      laid.d_scores.data() + from, laid.capacity, shape.width, seen - from);
+        const std::int64_t end = padded(seen);
         for (std::int64_t u = 0; u < kQueries; ++u) {
           T* score = laid.scores.data() + u * laid.capacity;
           T* d_score = laid.d_scores.data() + u * laid.capacity;
-          const std::int64_t visible = u < count ? segment.prefix_length + q + u + 1 : from;
-          const std::int64_t first = u < count ? job.first_seen(visible - 1) : from;
-          T delta = 0, normaliser = 0;
-          if (u < count) {
-            const T* o = out + (row + u) * shape.query_width() + head * shape.width;
-            for (std::int64_t c = 0; c < shape.width; ++c) delta += d_rows[u * shape.query_width() + c] * o[c];
-            normaliser = log_sum[(row + u) * shape.query_heads + head];
+          if (u >= count) {
+            std::fill(score + from, score + end, T(0));
+            std::fill(d_score + from, d_score + end, T(0));
+            continue;
           }
+          const std::int64_t visible = segment.prefix_length + q + u + 1;
+          const T* o = out + (row + u) * shape.query_width() + head * shape.width;
+          T delta = 0;
+          for (std::int64_t c = 0; c < shape.width; ++c) delta += d_rows[u * shape.query_width() + c] * o[c];
+          hide(score, from, job.first_seen(visible - 1), visible, end);
+          // Rounding can put a score a hair above its own log-sum; fast_exp takes arguments up to a little above 0.
+          exponentials(score, from, end, log_sum[(row + u) * shape.query_heads + head]);
+          for (std::int64_t j = from; j < end; j += kTile) {
 #pragma omp simd
-          for (std::int64_t j = first; j < visible; ++j) {
-            // Rounding can put a score a hair above its own log-sum; fast_exp takes arguments up to a little above 0.
-            score[j] = fast_exp(score[j] - normaliser);
-            d_score[j] = score[j] * (d_score[j] - delta);
+            for (std::int64_t t = 0; t < kTile; ++t) d_score[j + t] = score[j + t] * (d_score[j + t] - delta);
           }
-          for (std::int64_t j = from; j < first; ++j) score[j] = d_score[j] = T(0);
-          for (std::int64_t j = visible; j < seen; ++j) score[j] = d_score[j] = T(0);
         }
         tile_product(laid.d_scores.data() + from, laid.capacity, laid.keys.data() + from * laid.width, laid.width,
                      laid.result.data(), laid.width, seen - from, shape.width);

@@ -2,6 +2,7 @@
 //
 // The cache is laid out for this (kernels.h, KeyValueCache): sixteen tokens' keys lie side by side, number by number, so that
 // sixteen scores grow in one vector without a sum over its lanes, and all that a head reads lies in one piece.
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -46,17 +47,40 @@ WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t 
   for (; j < end; j += kLanes) score_blocks<kWidth, 1>(query, keys + j * width, width, scores + j);
 }
 
-/// scores[0, count) become e^(score - largest); their sum.
+/// Hides what a query does not see: all but [first, end) of scores [0, count), whole vectors; only the first and the last hold any.
+WHET_INLINE void hide(float* scores, std::int64_t first, std::int64_t end, std::int64_t count) {
+  const auto hide_vector = [&](std::int64_t j) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kLanes; ++t) {
+      scores[j + t] = j + t >= first && j + t < end ? scores[j + t] : -std::numeric_limits<float>::infinity();
+    }
+  };
+  if (first > 0) hide_vector(0);
+  if (end < count) hide_vector(count - kLanes);
+}
+
+/// scores[0, count), whole vectors, become e^(score - largest); their sum.
 WHET_INLINE float exponentials(float* scores, std::int64_t count) {
-  float largest = -std::numeric_limits<float>::infinity();
+  float lanes[kLanes];
+  std::fill(lanes, lanes + kLanes, -std::numeric_limits<float>::infinity());
+  for (std::int64_t j = 0; j < count; j += kLanes) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kLanes; ++t) lanes[t] = scores[j + t] > lanes[t] ? scores[j + t] : lanes[t];
+  }
+  float largest = lanes[0];
 #pragma omp simd reduction(max : largest)
-  for (std::int64_t j = 0; j < count; ++j) largest = scores[j] > largest ? scores[j] : largest;
+  for (std::int64_t t = 0; t < kLanes; ++t) largest = lanes[t] > largest ? lanes[t] : largest;
+  std::fill(lanes, lanes + kLanes, 0.0f);
+  for (std::int64_t j = 0; j < count; j += kLanes) {
+#pragma omp simd
+    for (std::int64_t t = 0; t < kLanes; ++t) {
+      scores[j + t] = fast_exp(scores[j + t] - largest);
+      lanes[t] += scores[j + t];
+    }
+  }
   float sum = 0;
 #pragma omp simd reduction(+ : sum)
-  for (std::int64_t j = 0; j < count; ++j) {
-    scores[j] = fast_exp(scores[j] - largest);
-    sum += scores[j];
-  }
+  for (std::int64_t t = 0; t < kLanes; ++t) sum += lanes[t];
   return sum;
 }
 
@@ -83,44 +107,49 @@ WHET_INLINE void add_values(const float* weights, const float* values, std::int6
   for (; j < count; ++j) add_value<kWidth>(weights[j], values + j * width, width, result);
 }
 
-/// One run of tokens that a query sees: [begin, end) of a cache.
+/// One run of tokens that a query sees: [begin, end) of a cache. Scores are of whole blocks; those outside are hidden.
 struct Seen {
   const KeyValueCache* cache;
   std::int64_t begin;
   std::int64_t end;
 
   std::int64_t first_block() const { return begin / kLanes * kLanes; }
-  std::int64_t last_block() const { return (end + kLanes - 1) / kLanes * kLanes; }
+  std::int64_t scores() const { return begin < end ? KeyValueCache::padded(end) - first_block() : 0; }
 };
 
-/// The query heads of one key head. `scores` holds scores_width numbers for each of them, queries the head width.
+/// The scores of `count` queries and this run's keys, each query's scores_width after the one before.
+template <std::int64_t kWidth>
+WHET_INLINE void score_run(const float* queries, std::int64_t count, std::int64_t key_head, std::int64_t width, const Seen& seen,
+                           float* scores, std::int64_t scores_width) {
+  const float* keys = seen.cache->keys_of(key_head, width) + seen.first_block() * width;
+  for (std::int64_t from = 0; from < seen.scores(); from += kChunk) {
+    const std::int64_t to = std::min(from + kChunk, seen.scores());
+    for (std::int64_t q = 0; q < count; ++q) {
+      score_keys<kWidth>(queries + q * width, keys, from, to, width, scores + q * scores_width);
+    }
+  }
+  for (std::int64_t q = 0; q < count; ++q) {
+    hide(scores + q * scores_width, seen.begin - seen.first_block(), seen.end - seen.first_block(), seen.scores());
+  }
+}
+
+/// The query heads of one key head. queries: the head width each; scores: scores_width each.
 template <std::int64_t kWidth>
 WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int64_t key_head, HeadShape shape, const Seen& prefix,
                              const Seen& own, float* scores, std::int64_t scores_width, float* out) {
   const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
-  // A window hides the oldest tokens, all of the prefix before the first of the own: only one of the two can begin in a block.
-  // The own scores stand behind the prefix's last, and overwrite what its last block has beyond it.
-  const std::int64_t skip = prefix.end > prefix.begin ? prefix.begin - prefix.first_block() : own.begin - own.first_block();
-  const std::int64_t prefix_count = prefix.end - prefix.begin, own_count = own.end - own.begin;
-  const auto score = [&](const Seen& seen, float* target) {
-    const float* keys = seen.cache->keys_of(key_head, width);
-    for (std::int64_t from = seen.first_block(); from < seen.last_block(); from += kChunk) {
-      const std::int64_t to = std::min(from + kChunk, seen.last_block());
-      for (std::int64_t q = 0; q < count; ++q) {
-        score_keys<kWidth>(queries + q * width, keys, from, to, width, target + q * scores_width - seen.first_block());
-      }
-    }
-  };
-  if (prefix_count > 0) score(prefix, scores);
-  score(own, prefix_count > 0 ? scores + skip + prefix_count : scores);
+  if (prefix.scores() > 0) score_run<kWidth>(queries, count, key_head, width, prefix, scores, scores_width);
+  score_run<kWidth>(queries, count, key_head, width, own, scores + prefix.scores(), scores_width);
   for (std::int64_t q = 0; q < count; ++q) {
-    float* weights = scores + q * scores_width + skip;
-    const float inverse = 1.0f / exponentials(weights, prefix_count + own_count);
+    float* weights = scores + q * scores_width;
+    const float inverse = 1.0f / exponentials(weights, prefix.scores() + own.scores());
+    const auto add_run = [&](const Seen& seen, const float* of_run, float* result) {
+      add_values<kWidth>(of_run + (seen.begin - seen.first_block()), seen.cache->values_of(key_head, width) + seen.begin * width,
+                         seen.end - seen.begin, width, result);
+    };
     const auto add = [&](float* result) {
-      if (prefix_count > 0) {
-        add_values<kWidth>(weights, prefix.cache->values_of(key_head, width) + prefix.begin * width, prefix_count, width, result);
-      }
-      add_values<kWidth>(weights + prefix_count, own.cache->values_of(key_head, width) + own.begin * width, own_count, width, result);
+      if (prefix.scores() > 0) add_run(prefix, weights, result);
+      add_run(own, weights + prefix.scores(), result);
       for (std::int64_t c = 0; c < width; ++c) result[c] *= inverse;
     };
     if constexpr (kWidth > 0) {
@@ -143,15 +172,17 @@ WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKey
   const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + tokens - window) : 0;
   const Seen prefix{&cached.prefix, std::min(hidden, cached.prefix_length), cached.prefix_length};
   const Seen own{&cached.own, std::max<std::int64_t>(0, hidden - cached.prefix_length), tokens};
-  const std::int64_t scores_width = KeyValueCache::padded(cached.prefix_length) + KeyValueCache::padded(tokens) + kLanes;
-  const auto needed = static_cast<std::size_t>(each * (width + scores_width));
+  const std::int64_t scores_width = prefix.scores() + own.scores();
+  const auto needed = static_cast<std::size_t>(each * (scores_width + width) + kLanes);
   if (scratch.size() < needed) scratch.resize(needed);
-  float* const queries = scratch.data();
+  // Whole vectors are written and read again: none of them may lie across two lines of the cache.
+  float* const scores = reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + sizeof(Lanes) - 1) / sizeof(Lanes) * sizeof(Lanes));
+  float* const queries = scores + each * scores_width;
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   for (std::int64_t key_head = 0; key_head < shape.key_heads; ++key_head) {
     const std::int64_t column = key_head * each * width;
     for (std::int64_t c = 0; c < each * width; ++c) queries[c] = prepared[column + c] * scale;
-    decode_head<kWidth>(queries, each, key_head, shape, prefix, own, queries + each * width, scores_width, out + column);
+    decode_head<kWidth>(queries, each, key_head, shape, prefix, own, scores, scores_width, out + column);
   }
 }
 
