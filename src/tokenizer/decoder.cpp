@@ -23,26 +23,10 @@ std::optional<char> fallback_byte(std::string_view token) {
   return static_cast<char>(std::stoi(digits, nullptr, 16));
 }
 
-std::string replace_literal(std::string_view text, std::string_view what, std::string_view by) {
+std::string replaced(std::string_view text, std::string_view what, std::string_view by) {
   std::string out;
-  std::size_t done = 0;
-  for (std::size_t at; (at = text.find(what, done)) != std::string_view::npos; done = at + what.size()) {
-    out.append(text.substr(done, at - done)).append(by);
-  }
-  return out.append(text.substr(done));
-}
-
-std::string replace_pattern(std::string_view text, const Pattern& pattern, std::string_view by, MatchScratch& scratch) {
-  std::vector<Match> matches;
-  // What earlier steps made of tokens may be a piece of a character.
-  if (valid_utf8_prefix(text) == text.size() && !text.empty()) pattern.find_all(text, scratch, matches);
-  std::string out;
-  std::size_t done = 0;
-  for (const Match& match : matches) {
-    out.append(text.substr(done, match.begin - done)).append(by);
-    done = match.end;
-  }
-  return out.append(text.substr(done));
+  replace_literal(text, what, by, out);
+  return out;
 }
 
 std::string strip(std::string_view text, std::string_view what, std::size_t start, std::size_t stop) {
@@ -77,13 +61,7 @@ void Decoder::add(const nlohmann::json& node, const std::string& where) {
     step.kind = Kind::kByteLevel;
   } else if (type == "Replace") {
     step.kind = Kind::kReplace;
-    step.content = text_field(node, "content", where);
-    const TextPattern pattern = read_pattern(node, where);
-    if (pattern.is_regex) {
-      step.pattern.emplace(pattern.text, where);
-    } else {
-      step.literal = pattern.text;
-    }
+    step.replacement.emplace(node, where);
   } else if (type == "ByteFallback") {
     step.kind = Kind::kByteFallback;
   } else if (type == "Fuse") {
@@ -121,8 +99,11 @@ void Decoder::apply(const Step& step, std::vector<std::string>& tokens, MatchScr
     }
     case Kind::kReplace:
       for (std::string& token : tokens) {
-        token = step.pattern ? replace_pattern(token, *step.pattern, step.content, scratch)
-                             : replace_literal(token, step.literal, step.content);
+        // What earlier steps made of tokens may be a piece of a character.
+        if (step.replacement->has_pattern() && valid_utf8_prefix(token) != token.size()) continue;
+        std::string out;
+        step.replacement->apply(token, scratch, out);
+        token = std::move(out);
       }
       return;
     case Kind::kByteFallback: {
@@ -145,7 +126,7 @@ void Decoder::apply(const Step& step, std::vector<std::string>& tokens, MatchScr
       return;
     case Kind::kMetaspace:
       for (std::size_t i = 0; i < tokens.size(); ++i) {
-        tokens[i] = replace_literal(tokens[i], step.content, i == 0 && step.drops_first ? "" : " ");
+        tokens[i] = replaced(tokens[i], step.content, i == 0 && step.drops_first ? "" : " ");
       }
       return;
   }
@@ -166,7 +147,7 @@ std::string Decoder::bytes_of(std::string_view token, MatchScratch& scratch) con
   for (const Step& step : steps_) {
     if (is_fused && step.kind == Kind::kStrip) continue;
     if (step.kind == Kind::kMetaspace) {
-      tokens[0] = replace_literal(tokens[0], step.content, " ");
+      tokens[0] = replaced(tokens[0], step.content, " ");
     } else {
       apply(step, tokens, scratch);
     }

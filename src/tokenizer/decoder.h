@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/pattern.h"
+#include "tokenizer/replacement.h"
 
 namespace whet::tokenizer {
 
@@ -30,11 +30,10 @@ class Decoder {
   enum class Kind { kByteLevel, kReplace, kByteFallback, kFuse, kStrip, kMetaspace };
   struct Step {
     Kind kind;
-    std::string content;  ///< what kReplace puts in place, kStrip strips, kMetaspace makes a space
-    std::optional<Pattern> pattern;    ///< of kReplace
-    std::string literal;               ///< of kReplace, instead of a pattern
-    std::size_t start = 0, stop = 0;   ///< of kStrip: at most so many
-    bool drops_first = false;          ///< of kMetaspace: the first token's are dropped
+    std::string content;                     ///< what kStrip strips, kMetaspace makes a space
+    std::optional<Replacement> replacement;  ///< of kReplace
+    std::size_t start = 0, stop = 0;         ///< of kStrip: at most so many
+    bool drops_first = false;                ///< of kMetaspace: the first token's are dropped
   };
 
   void add(const nlohmann::json& node, const std::string& where);

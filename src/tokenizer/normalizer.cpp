@@ -33,15 +33,6 @@ std::size_t end_without_spaces(std::string_view text) {
   return end;
 }
 
-void replace_all(std::string_view text, std::string_view what, std::string_view by, std::string& out, bool& loses_begin) {
-  std::size_t done = 0;
-  for (std::size_t at; (at = text.find(what, done)) != std::string_view::npos; done = at + what.size()) {
-    loses_begin = loses_begin || (at == 0 && by.empty());
-    out.append(text.substr(done, at - done)).append(by);
-  }
-  out.append(text.substr(done));
-}
-
 }  // namespace
 
 Normalizer::Normalizer(const nlohmann::json& node, const std::string& where) { add(node, where); }
@@ -63,13 +54,7 @@ void Normalizer::add(const nlohmann::json& node, const std::string& where) {
     step.content = text_field(node, "prepend", where);
   } else if (type == "Replace") {
     step.kind = Kind::kReplace;
-    step.content = text_field(node, "content", where);
-    const TextPattern pattern = read_pattern(node, where);
-    if (pattern.is_regex) {
-      step.pattern.emplace(pattern.text, where);
-    } else {
-      step.literal = pattern.text;
-    }
+    step.replacement.emplace(node, where);
   } else if (type == "Strip") {
     step.kind = Kind::kStrip;
     step.left = flag(node, "strip_left", true, where);
@@ -91,19 +76,9 @@ void Normalizer::apply(const Step& step, std::string_view text, MatchScratch& sc
     case Kind::kPrepend:
       if (!text.empty()) out.append(step.content).append(text);
       return;
-    case Kind::kReplace: {
-      if (!step.pattern) return replace_all(text, step.literal, step.content, out, loses_begin);
-      std::vector<Match> matches;
-      if (!text.empty()) step.pattern->find_all(text, scratch, matches);
-      std::size_t done = 0;
-      for (const Match& match : matches) {
-        loses_begin = loses_begin || (match.begin == 0 && match.end > 0 && step.content.empty());
-        out.append(text.substr(done, match.begin - done)).append(step.content);
-        done = match.end;
-      }
-      out.append(text.substr(done));
+    case Kind::kReplace:
+      if (step.replacement->apply(text, scratch, out)) loses_begin = true;
       return;
-    }
     case Kind::kStrip: {
       const std::size_t begin = step.left ? spaces_at_begin(text) : 0;
       loses_begin = loses_begin || begin > 0;

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "tokenizer/pattern.h"
+#include "tokenizer/replacement.h"
 
 namespace whet::tokenizer {
 
@@ -24,10 +24,9 @@ class Normalizer {
   enum class Kind { kNfc, kNfd, kPrepend, kReplace, kStrip };
   struct Step {
     Kind kind;
-    std::string content;             ///< of kPrepend and kReplace
-    std::optional<Pattern> pattern;  ///< of kReplace
-    std::string literal;             ///< of kReplace, instead of a pattern
-    bool left = false, right = false;  ///< of kStrip
+    std::string content;                     ///< of kPrepend
+    std::optional<Replacement> replacement;  ///< of kReplace
+    bool left = false, right = false;       ///< of kStrip
   };
 
   void add(const nlohmann::json& node, const std::string& where);
