@@ -3,6 +3,7 @@
 
     scripts/judge_ranking.py make  [--runs DIR] [--half making|judging] [--jobs N]
     scripts/judge_ranking.py judge [--runs DIR] [--half making|judging] [--mark 0.6] [--json]
+    scripts/judge_ranking.py zoo   [--runs DIR]
     scripts/judge_ranking.py order RUN... [--runs DIR] [--mark 0.6|half-peak] [--json]
 
 `make` trains small bases (hidden size 16, 11 thousand parameters), which 60 steps on labels do not bring to the end of the task,
@@ -11,7 +12,8 @@ pre-trainings and other seeds. `judge` holds against each other, over bases: the
 last three measurements minus that of step 0; mean over seeds), the Model Collapse Step (majority-vote: first step whose 3-step mean
 of reward accuracy lies below the mark; one that never does counts as later than all; median over seeds), and what the base's
 rollouts alone say (`whet rank --no-training`, 200 held-out problems x 16). `order` does the same without the gain for
-majority-vote runs that are there, such as those of judge_watch.py: runs from one model are its seeds.
+majority-vote runs that are there, such as those of judge_watch.py: runs from one model are its seeds. `zoo` only pre-trains bases:
+those of judge_watch.py, of full width, a checkpoint every 100 steps.
 
 Spearman's correlations, 95 % intervals by 2,000 bootstrap draws of bases. What one seed's step says of another's bounds every
 forecast: a mean correlation r between seeds makes the median of k of them reliable to k r / (1 + (k - 1) r), and nothing that
@@ -26,6 +28,8 @@ import random
 import statistics
 import subprocess
 import tomllib
+
+import judge_watch
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 WHET = ROOT / "build/whet"
@@ -221,7 +225,7 @@ def print_judgement(told):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("action", choices=["make", "judge", "order"])
+    parser.add_argument("action", choices=["make", "judge", "zoo", "order"])
     parser.add_argument("folders", nargs="*", type=pathlib.Path, metavar="RUN", help="of order: majority-vote runs")
     parser.add_argument("--runs", type=pathlib.Path, default=pathlib.Path("runs/ranking"))
     parser.add_argument("--half", choices=[*HALVES], default="judging")
@@ -230,10 +234,15 @@ def main():
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()
     if bool(options.folders) != (options.action == "order"):
-        parser.error("order takes runs, make and judge take none")
+        parser.error("order takes runs, the others take none")
     if options.action == "make":
         options.runs.mkdir(parents=True, exist_ok=True)
         make(options.half, options.runs, options.jobs)
+        return
+    if options.action == "zoo":
+        for base, (mixture, _) in judge_watch.BASES.items():
+            if mixture != "verify":
+                judge_watch.folder_of(f"{base}@2500", options.runs)
         return
     rows = (judged_runs(options.folders, options.runs, options.mark) if options.folders
             else judged_half(options.half, options.runs, options.mark))

@@ -1,6 +1,7 @@
 // whet ttt: test-time training. Adapts a model to a small file of unlabelled problems, watched on the same prompts, and
 // keeps what the watch judges best.
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <memory>
 
@@ -88,7 +89,10 @@ void print_changes(const base::Json& before, const base::Json& after, const std:
   for (const Figure& figure : kFigures) {
     const auto had = before.find(figure.key), has = after.find(figure.key);
     if (had == before.end() || has == after.end() || !had->is_number() || !has->is_number()) continue;
-    std::printf("  %-32s %10.*f %10.*f\n", figure.name, figure.digits, had->get<double>(), figure.digits, has->get<double>());
+    // A divergence of nothing is measured as a little more or less; "-0.0000" would look like a fault.
+    const auto rounded = [scale = std::pow(10.0, figure.digits)](double value) { return std::round(value * scale) / scale + 0.0; };
+    std::printf("  %-32s %10.*f %10.*f\n", figure.name, figure.digits, rounded(had->get<double>()), figure.digits,
+                rounded(has->get<double>()));
   }
 }
 

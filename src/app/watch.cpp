@@ -39,6 +39,7 @@ struct Look {
   std::vector<analysis::SignalPoint> points;
   std::vector<std::string> notes;
   std::string source;
+  bool has_begun = false;         ///< there is something; else only with --follow
   bool by_base = false;           ///< judged against the frozen base, not by the signals alone
   std::int64_t last_step = 0;
   analysis::WatchState state;
@@ -59,8 +60,12 @@ std::string kept_model(const store::Run& run, const analysis::WatchState& state)
 /// `dumps`: made at the first look at a folder of another trainer, and kept for the next.
 Look look_at(const Arguments& arguments, std::unique_ptr<DumpFollower>& dumps) {
   const std::filesystem::path folder = arguments.folder;
-  if (!std::filesystem::exists(folder)) base::user_error("watch", "{} is not there, want a folder", arguments.folder);
   Look look;
+  const bool is_there = std::filesystem::exists(folder);
+  // A trainer makes its folder when it first writes there, which may be long after the watch was started.
+  look.has_begun = is_there && !(std::filesystem::is_directory(folder) && std::filesystem::is_empty(folder));
+  if (arguments.follow && !look.has_begun) return look;
+  if (!is_there) base::user_error("watch", "{} is not there, want a folder", arguments.folder);
   if (std::filesystem::exists(folder / store::kManifestFile)) {
     look.run = store::load_run(folder);
     look.source = "run";
@@ -144,7 +149,7 @@ void print_verdict(const Arguments& arguments, const Look& look) {
   fmt::print("{}: {}, seen up to step {}{}\n", arguments.folder, to_string(state.verdict), look.last_step,
              look.finished() ? " (finished)" : "");
   if (state.verdict == analysis::Verdict::kTooFewPoints) {
-    fmt::print("  {} {}, too few: no verdict\n", state.points, look.by_base ? "measurements" : "steps");
+    fmt::print("  {} {}{}, too few: no verdict\n", state.points, look.by_base ? "measurement" : "step", state.points == 1 ? "" : "s");
   } else {
     fmt::print("  {}\n", state.evidence);
     if (state.warning_step) fmt::print("  early warning: step {}\n", *state.warning_step);
@@ -179,7 +184,9 @@ int run(const Arguments& arguments) {
       if (state.collapse_step) return kCollapsedExit;
       return train::interrupted() ? kInterruptedExit : 0;
     }
-    const std::string line = fmt::format("step {}: {}; {}", look.last_step, to_string(state.verdict), state.evidence);
+    const std::string line = look.has_begun
+                                 ? fmt::format("step {}: {}; {}", look.last_step, to_string(state.verdict), state.evidence)
+                                 : fmt::format("nothing in {} yet", arguments.folder);
     if (on_terminal()) {
       print_transient(line);
     } else if (line != told) {
@@ -197,14 +204,14 @@ const base::Registrar kRegistered(
     commands(), "watch",
     Command{"say whether a run, or another trainer's, is collapsing, without labels; exit code 3 when it is",
             "  whet watch runs/vote\n"
-            "  whet watch runs/vote --follow || kill $JOB\n"
+            "  whet watch runs/vote --follow; [ $? -eq 3 ] && kill $JOB\n"
             "  whet watch runs/vote --json\n"
             "  whet watch rollouts/ --follow --every 60\n"
             "Exit code 0: no alarm (or too few measurements to judge); 3: collapsed; 2: there is neither run nor dump.",
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
               app.add_option("run", arguments->folder, "a run of ours, or rollout dumps of verl, TRL, NeMo-RL, AReaL")->required();
-              app.add_flag("--follow", arguments->follow, "look again until it collapses, ends, or Ctrl-C");
+              app.add_flag("--follow", arguments->follow, "look again until it collapses, ends, or Ctrl-C; waits for a folder that is not there yet");
               app.add_option("--every", arguments->every, "seconds between looks")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
               app.add_option("--task", arguments->task, "dumps: whose rules find and compare answers")->capture_default_str();
               app.add_option("--format", arguments->format, "dumps: what wrote them; default: told from the columns")

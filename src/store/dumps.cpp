@@ -420,7 +420,7 @@ void DumpReader::State::list_files() {
   files.clear();
   for (const std::string& dump : paths) {
     bool is_first = true;
-    for (std::string& name : dump_files(dump)) files.emplace_back(std::move(name), std::exchange(is_first, false));
+    for (std::string& one : dump_files(dump)) files.emplace_back(std::move(one), std::exchange(is_first, false));
   }
 }
 

@@ -217,6 +217,15 @@ class Signals(WhetTest):
             self.assertEqual(process.returncode, code, err)
             self.assertEqual(json.loads(out)["verdict"] == "collapsed", code == 3)
 
+    def test_following_waits_for_a_folder_that_is_not_there_yet(self):
+        folder = self.folder / "rollouts"
+        process = subprocess.Popen([str(WHET), "watch", str(folder), "--follow", "--every", "0.1", "--json"],
+                                   stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        self.assertIn("nothing in", process.stderr.readline())
+        self.dumps(24, split_from=14)
+        out, err = process.communicate(timeout=60)
+        self.assertEqual(process.returncode, 3, err)
+
     def test_the_dumps_of_each_program_are_read(self):
         for name, wanted in (("verl", "verl"), ("nemo_rl", "nemo-rl"), ("areal", "areal"), ("trl", "trl")):
             with self.subTest(dump=name):
