@@ -107,7 +107,7 @@ class Work:
             raise Failed(f"sampled {sorted(set(counts))} tokens a step, want {self.expected} as all programs")
 
 
-def whet(work, steps, folder):
+def whet(work, steps, folder, precision="float32"):
     """Steps of `whet train` as a user runs it, without its evaluations, dumps and checkpoints between steps."""
     out = folder / "run"
     shutil.rmtree(out, ignore_errors=True)
@@ -115,7 +115,8 @@ def whet(work, steps, folder):
         [WHET, "train", "--model", work.model, "--reward", work.reward, "--problems", work.file, "--transductive", "sort",
          "--prompts", work.problems, "--samples", SAMPLES, "--max-new-tokens", work.tokens, "--steps", steps + work.warm_up,
          "--learning-rate", "1e-6", "--eval-every", steps + work.warm_up, "--eval-problems", 1, "--eval-samples", 1,
-         "--checkpoint-every", steps + work.warm_up, "--rollouts-every", 0, "--threads", work.threads, "--out", out],
+         "--checkpoint-every", steps + work.warm_up, "--rollouts-every", 0, "--threads", work.threads,
+         "--precision", precision, "--out", out],
         work.limit, out / "metrics.jsonl")
     timings = [json.loads(line) for line in (out / "timings.jsonl").read_text().splitlines()][work.warm_up:]
     tokens = [round(row["rollout_tokens_per_second"] * row["rollout_seconds"]) for row in timings]
@@ -129,7 +130,19 @@ def whet(work, steps, folder):
     return {"seconds": [row["seconds"] - row["evaluation_seconds"] for row in timings], "cpu_seconds": cpu,
             "rollout_seconds": [row["rollout_seconds"] for row in timings],
             "phases": {name: statistics.median(row[name] for row in timings) for name in timings[0] if name.endswith("_seconds")},
+            "flops": statistics.median(sum(phase["flops"] for phase in row["phases"].values()) for row in timings),
             "tokens": tokens, "memory": usage.memory}
+
+
+def whet_bfloat16(work, steps, folder):
+    """The same with weights in bfloat16; where the processor multiplies bfloat16, products too."""
+    return whet(work, steps, folder, "bfloat16")
+
+
+def gemm_peak(threads):
+    """Operations a second of a large product in float32, as `whet bench` finds it: the ceiling of every program."""
+    output, _, _ = run([WHET, "bench", "--steps", 1, "--warm-up", 0, "--threads", threads, "--json"], 600)
+    return json.loads(output)["gemm_peak_flops"]
 
 
 def python_peer(script, work, steps, *more):
@@ -186,13 +199,14 @@ def outcome(row):
 def measure(case, work, programs, folder):
     rows = {name: [] for name in programs}
     loads = []
+    peak = gemm_peak(work.threads)
     for number in range(case["rounds"]):
         for name, program in programs.items():
             if any("failed" in row for row in rows[name]):
                 continue  # it said why; it will not do better
             loads.append(load())
             try:
-                rows[name].append(program(work, case["whet_steps"] if name == "whet" else case["steps"], folder))
+                rows[name].append(program(work, case["whet_steps"] if name.startswith("whet") else case["steps"], folder))
             except Failed as failure:
                 rows[name].append({"failed": str(failure)})
                 if name == "whet":
@@ -202,7 +216,7 @@ def measure(case, work, programs, folder):
     return {"case": case["name"], "threads": work.threads, "parameters": parameters(work.model), "model": case["model"],
             "vocabulary": json.loads((work.model / "config.json").read_text())["vocab_size"], "tokens": work.tokens,
             "sequences": work.problems * SAMPLES, "reward": work.reward, "micro_batch": case["micro_batch"], "date": today(),
-            "load": [min(loads), max(loads)], "programs": rows}
+            "load": [min(loads), max(loads)], "gemm_peak_flops": peak, "programs": rows}
 
 
 def parameters(folder):
@@ -262,7 +276,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--full", action="store_true", help="also the sizes that grid.toml marks so: hours rather than minutes")
     parser.add_argument("--cases", nargs="*", help="only these: MODEL/TOKENS, or MODEL/TOKENS/SEQUENCES where they are not 512")
-    parser.add_argument("--programs", nargs="*", default=["whet", "trl", "generate", "plain", "llama.cpp"],
+    parser.add_argument("--programs", nargs="*", default=["whet", "whet bfloat16", "trl", "generate", "plain", "llama.cpp"],
                         help="only these (whet is always one)")
     parser.add_argument("--no-linearity", action="store_true")
     parser.add_argument("--linearity-only", action="store_true")
@@ -282,7 +296,7 @@ def main():
     for name in options.cases or []:
         if name not in names:
             sys.exit(f"[peers] error: --cases {name}, want some of {' '.join(names)}")
-    programs = {"whet": whet, "trl": trl, "generate": generate, "plain": plain}
+    programs = {"whet": whet, "whet bfloat16": whet_bfloat16, "trl": trl, "generate": generate, "plain": plain}
     if options.llama_cpp:
         tools = [path for path in (pathlib.Path(options.llama_cpp), pathlib.Path(options.llama_cpp) / "bin")
                  if (path / "llama-batched-bench").exists()]

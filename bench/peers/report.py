@@ -122,6 +122,20 @@ def step_table(cases):
                  "| by wall clock | plain / whet | MiB, TRL / plain / whet (share of TRL's)", rows)
 
 
+def ceiling_table(cases):
+    """How near a step comes to the machine's float32 products, and the largest ratio to TRL that float32 has room for."""
+    rows = []
+    for case in cases:
+        clock, trl, half = clock_of(case), whole_step(case, "trl"), whole_step(case, "whet bfloat16")
+        flops, peak = median([row["flops"] for row in case["programs"]["whet"]]), case["gemm_peak_flops"]
+        own = median([step_seconds(row, clock) for row in case["programs"]["whet"]])
+        room = number(trl.seconds(clock) * peak / flops) if trl.pairs else "–"
+        bfloat16 = f"{number(half.seconds(clock))} | {number(1 / half.ratio(clock))}" if half.pairs else "– | –"
+        rows.append(f"{label(case)} | {number(flops / 1e9)} | {number(peak / 1e9)} | {100 * flops / own / peak:.0f} % | {room} | {bfloat16}")
+    return table("parameters / vocabulary | rollouts × tokens | threads | rounds | GFLOP a step | peak, GFLOP/s | whet's share of it "
+                 "| TRL / (a step at the peak) | whet with --precision bfloat16, s | float32 / bfloat16", rows)
+
+
 def rollout_table(cases):
     rows = []
     has_llama = any(case["programs"].get("llama.cpp") for case in cases)
@@ -196,7 +210,10 @@ def performance_text(results):
     parts = [f"{results['machine']['cores']} cores of {results['machine']['processor']}; {version}; float32; {dates[0]} to {dates[-1]}. "
              f"The load of the machine stood between {min(loads):.1f} and {max(loads):.1f} while this was measured.",
              "Whole steps: rollouts (8 a prompt), reward, one on-policy update:", step_table(cases),
-             "Rollouts alone:", rollout_table(cases)]
+             "Rollouts alone:", rollout_table(cases),
+             "How near that is to what the machine can do. A step at the peak does its operations and nothing else, at the rate of a product "
+             "of two 2048 × 2048 matrices in float32; no program in float32 can be further ahead of TRL than the ratio to it:",
+             ceiling_table([case for case in cases if "gemm_peak_flops" in case])]
     if results["linearity"]:
         parts += ["whet's steps at growing work, in seconds (in brackets: time a token, relative to the first):", linearity_table(results["linearity"])]
     parts += ["Against the goals:", goal_lines(cases, results["linearity"])]
