@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Judges the label-free watch: makes runs on which it was chosen and others on which it is judged, and compares.
 
-    scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both]
-    scripts/judge_watch.py judge [--runs DIR] [--split making|judging] [--json]
+    scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both|average-making|average-judging]
+    scripts/judge_watch.py judge [--runs DIR] [--split ...] [--exact] [--json]
     scripts/judge_watch.py judge --findings DIR [--json]
 
 The split stands below and was written before any run of the judging half was looked at: other base models (pre-trained
@@ -14,7 +14,12 @@ afterwards, through `whet watch`, what it would have done. It sees 100 held-out 
 
 The peak is the highest of some forty noisy measurements, and so lies above the truth. Where a run has heldout.jsonl, what the
 kept checkpoint is worth is therefore also told without that bias: the peak is looked for on one half of the held-out problems and
-measured, like the kept checkpoint, on the other half, then the other way round ("of the fair peak").
+measured, like the kept checkpoint, on the other half, then the other way round ("of the fair peak"). Where a run has an average to
+keep (its summary.json says so), that is what is judged.
+
+The average-* splits are those of the average of weights (--average-kept): shorter runs that leave a checkpoint at every measurement.
+With --exact all of these near the peak and the kept model are measured on 600 other problems x 8 responses, drawn twice: the peak is
+looked for among one drawing and measured by the other.
 """
 import argparse
 import json
@@ -72,7 +77,35 @@ def judging():
         yield "sort-weak", reward, "3.5e-4", 0, {}
 
 
-SPLITS = {"making": making, "judging": judging}
+# Of the average of weights: steps until a run of this reward has had its peak and fallen.
+LENGTHS = {"majority-vote": 110, "trajectory-entropy": 125, "probability": 110, "semantic-entropy": 110, "token-entropy": 65,
+           "self-certainty": 45}
+
+
+def average_making():
+    for base in ("s11@2500", "m11@2000"):
+        for reward in ("majority-vote", "trajectory-entropy", "probability", "semantic-entropy"):
+            yield base, reward, "3.5e-4", 5, {}
+    for reward in ("majority-vote", "trajectory-entropy"):
+        yield "s11@1200", reward, "3.5e-4", 5, {}
+
+
+def average_judging():
+    bases = ("s12@2500", "m12@2000", "sort-strong", "s12@1600", "sort-ask")
+    for base in bases:
+        for reward in ("majority-vote", "trajectory-entropy", "probability", "semantic-entropy"):
+            yield base, reward, "3.5e-4", 7, {}
+    for base in bases[:3]:
+        for reward in ("token-entropy", "self-certainty"):
+            yield base, reward, "5e-5", 7, {}
+    for base in bases[:4]:
+        yield base, "majority-vote", "2.5e-4", 8, {}
+    for base in bases[:2]:
+        for temperature in (0.6, 0.8):
+            yield base, "majority-vote", "3.5e-4", 10, {"temperature": temperature}
+
+
+SPLITS = {"making": making, "judging": judging, "average-making": average_making, "average-judging": average_judging}
 # Their majority is mostly wrong, or nearly so: no label-free signal can help there, and the goal leaves them out.
 MISALIGNED = ("w11@2500", "w12@2500", "sort-weak")
 
@@ -104,6 +137,10 @@ def make(split, runs):
         options = {"model": folder_of(base, runs), "task": "sort", "reward": reward, "learning-rate": rate, "seed": seed,
                    "steps": STEPS, "eval-problems": 200, "watch-problems": 100, "checkpoint-every": 1000,
                    "keep-checkpoints": 1, "rollouts-every": 0, "threads": 1, "out": out, **extra}
+        if split.startswith("average"):
+            slow, hasty = rate == "2.5e-4", "temperature" in extra
+            options |= {"checkpoint-every": 5, "keep-checkpoints": 100,
+                        "steps": 150 if slow else 50 if hasty else LENGTHS[reward]}
         subprocess.run([WHET, "train", *(str(part) for key, value in options.items() for part in (f"--{key}", value))],
                        check=True)
 
@@ -125,7 +162,7 @@ def verdict(run):
     return json.loads(done.stdout)
 
 
-def fair_share(run, kept_step):
+def fair_share(run, kept):
     """Kept over peak accuracy, the peak looked for on other problems than those that it is measured on; None without heldout.jsonl."""
     path = run / "heldout.jsonl"
     if not path.exists():
@@ -134,7 +171,30 @@ def fair_share(run, kept_step):
     mean = lambda step, half: sum(right[step][half::2]) / len(right[step][half::2])
     peaks = [max(right, key=lambda step: mean(step, half)) for half in (0, 1)]
     peak = mean(peaks[0], 1) + mean(peaks[1], 0)
-    return (mean(kept_step, 0) + mean(kept_step, 1)) / peak if peak > 0 else None
+    return 2 * kept / peak if peak > 0 else None
+
+
+def evaluate(model, temperature):
+    """avg@8 on 600 problems, in two drawings."""
+    values = []
+    for seed in (100, 101):
+        done = subprocess.run([WHET, "eval", "--model", model, "--task", "sort", "--count", "600", "--samples", "8", "--seed", str(seed),
+                               "--temperature", str(temperature), "--threads", "1", "--json"],
+                              capture_output=True, text=True, check=True)
+        values.append(json.loads(done.stdout)["avg"]["value"])
+    return values
+
+
+def exact_shares(run, accuracy, peak_step, kept):
+    """The fair peak by --exact, and what the best step alone and the kept model have of it. `kept`: a folder."""
+    config = tomllib.loads((run / "config.toml").read_text())
+    folder_of_step = lambda step: run / f"checkpoints/step-{step:06}" if step > 0 else pathlib.Path(config["model"])
+    near = [step for step in accuracy if accuracy[step] >= 0.965 * max(accuracy.values())]
+    values = {step: evaluate(folder_of_step(step), config["temperature"]) for step in {*near, peak_step}}
+    best = [max(near, key=lambda step: values[step][drawing]) for drawing in (0, 1)]
+    peak = values[best[0]][1] + values[best[1]][0]
+    return {"exact_peak": peak / 2, "exact_single": sum(values[peak_step]) / peak,
+            "exact_share": sum(evaluate(kept, config["temperature"])) / peak}
 
 
 def of_split(split, runs):
@@ -153,7 +213,7 @@ def of_findings(folder):
         yield run, pathlib.Path(config["model"]).name, config["reward"], first["heldout_majority_accuracy"] > 0.5
 
 
-def judge(runs):
+def judge(runs, exact):
     rows = []
     for run, base, reward, aligned in runs:
         if not (run / "summary.json").exists():
@@ -165,11 +225,16 @@ def judge(runs):
         fall = next((step for step, value in after.items() if value < 0.75 * peak), None)
         watch = verdict(run)
         alarm = watch["collapse_step"]
-        kept = watch["peak_step"] if alarm is not None else max(accuracy)
+        summary = json.loads((run / "summary.json").read_text())
+        is_average = "kept" in summary
+        kept = watch["peak_step"] if alarm is not None or is_average else max(accuracy)
+        kept_accuracy = summary["kept"]["heldout_accuracy"] if is_average else accuracy[kept]
         rows.append({"run": run.name, "base": base, "reward": reward, "start": accuracy[0], "peak": peak, "peak_step": peak_step,
                      "end": end, "fall_step": fall, "warning": watch["warning_step"], "alarm": alarm, "kept_step": kept,
-                     "kept": accuracy[kept], "kept_share": accuracy[kept] / peak, "fair_share": fair_share(run, kept),
-                     "aligned": aligned})
+                     "kept": kept_accuracy, "kept_share": kept_accuracy / peak, "fair_share": fair_share(run, kept_accuracy),
+                     "averaged": summary.get("kept_steps", [kept]), "aligned": aligned})
+        if exact:
+            rows[-1] |= exact_shares(run, accuracy, kept, pathlib.Path(watch["kept_model"]))
     return rows
 
 
@@ -192,8 +257,9 @@ def print_table(rows):
           f"worst {leads[0] if leads else '-'}")
     print(f"on labels: {len(labelled)}; alarm in {sum(row['alarm'] is not None for row in labelled)}")
     print(f"others that did not fall: {len(standing)}; alarm in {sum(row['alarm'] is not None for row in standing)}")
-    for key, name in (("kept_share", "the peak"), ("fair_share", "the fair peak")):
-        shares = sorted(row[key] for row in aligned if row[key] is not None)
+    for key, name in (("kept_share", "the peak"), ("fair_share", "the fair peak"), ("exact_share", "the exact peak"),
+                      ("exact_single", "the exact peak by the best step alone")):
+        shares = sorted(row[key] for row in aligned if row.get(key) is not None)
         if not shares:
             continue
         for bound in (0.98, 0.95, 0.9):
@@ -208,15 +274,16 @@ def main():
     parser.add_argument("--runs", type=pathlib.Path, default=ROOT / "runs/watch")
     parser.add_argument("--split", choices=[*SPLITS, "both"], default="judging")
     parser.add_argument("--findings", type=pathlib.Path, help="judge: the folder of whet reproduce")
+    parser.add_argument("--exact", action="store_true", help="judge: measure again what lies near the peak, and the kept model")
     parser.add_argument("--json", action="store_true", help="judge: rows as JSON Lines")
     options = parser.parse_args()
-    splits = SPLITS if options.split == "both" else [options.split]
+    splits = ["making", "judging"] if options.split == "both" else [options.split]
     if options.action == "make":
         for split in splits:
             make(split, options.runs)
         return
     runs = of_findings(options.findings) if options.findings else (run for split in splits for run in of_split(split, options.runs))
-    rows = judge(runs)
+    rows = judge(runs, options.exact)
     if options.json:
         for row in rows:
             print(json.dumps(row))

@@ -212,6 +212,7 @@ const base::Registrar kRegistered(
             "The paper's threshold is 1%. Small models may settle in a wrong consensus above it: half-peak ranks them better.",
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
+              arguments->options.average_kept = 1;  // nobody keeps the model of a measurement
               add_fields(app, arguments->options);
               app.add_option("--out", arguments->out, "new folder: of the run with --seeds 1, else of runs seed-N");
               app.add_option("--resume", arguments->resume, "go on with the measurement in this folder");

@@ -446,6 +446,7 @@ const base::Registrar kRegistered(
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
               app.add_option("models", arguments->models, "Hugging Face folders, or names of embedded base models");
+              arguments->options.train.average_kept = 1;  // nobody keeps the models of a measurement
               add_fields(app, arguments->options);
               app.add_option("--out", arguments->out, "folder of the runs; gone on with when this command began it");
               app.add_flag("--no-training", arguments->no_training, "only what the bases' rollouts foretell");

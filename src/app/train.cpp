@@ -33,6 +33,9 @@ void describe_end(const train::TrainSummary& summary, const std::filesystem::pat
                            summary.steps, summary.probe->right_now, summary.probe->problems, summary.probe->right_before));
   }
   if (!summary.kept.empty()) print_line("judged best without labels: " + summary.kept.string());
+  if (summary.kept_steps.size() > 1) {
+    print_line(fmt::format("it is the average of the weights of steps {}", fmt::join(summary.kept_steps, ", ")));
+  }
   print_line(fmt::format("done: {} steps in {}. Look at it: whet report {}", summary.steps, duration_text(summary.seconds),
                          folder.string()));
 }

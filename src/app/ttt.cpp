@@ -65,11 +65,21 @@ const base::Json* line_of(const std::vector<base::Json>& metrics, std::int64_t s
 
 double probe_accuracy(const base::Json& line) { return line.value("probe_majority_accuracy", 0.0); }
 
-/// The step whose model is kept: the watch's best, or 0, the base, where the probe says that the best is worse than it.
-std::int64_t kept_step(const train::TrainSummary& summary, const std::vector<base::Json>& metrics) {
-  const std::int64_t best = summary.watch ? summary.watch->peak_step.value_or(0) : 0;
-  const base::Json *before = line_of(metrics, 0), *after = line_of(metrics, best);
-  return before && after && probe_accuracy(*after) < probe_accuracy(*before) ? 0 : best;
+/// The steps whose weights are kept (of several the average): what the watch judges best, or 0, the base, where the probe says
+/// that the best is worse than it. `after` is what was measured of the kept model; null where that is missing.
+std::vector<std::int64_t> kept_steps(const train::TrainSummary& summary, const std::vector<base::Json>& metrics, const base::Json*& after) {
+  const base::Json* before = line_of(metrics, 0);
+  after = before;
+  if (summary.kept_steps.empty()) return {0};
+  const base::Json* best = summary.kept_metrics.is_null() ? line_of(metrics, summary.kept_steps.front()) : &summary.kept_metrics;
+  if (before && best && probe_accuracy(*best) < probe_accuracy(*before)) return {0};
+  after = best;
+  return summary.kept_steps;
+}
+
+std::string steps_text(const std::vector<std::int64_t>& steps) {
+  if (steps.size() > 1) return fmt::format("the average of steps {}", fmt::join(steps, ", "));
+  return fmt::format("step {}{}", steps.front(), steps.front() == 0 ? ", the base itself" : "");
 }
 
 /// Writes DIR/model, whole: a Hugging Face folder, adapters merged, in the precision that it was trained with.
@@ -157,22 +167,24 @@ int run(const CLI::App& app, Arguments& arguments) {
     return 130;
   }
   const std::vector<base::Json> metrics = store::load_run(trainer->folder()).metrics;
-  const std::int64_t kept = kept_step(summary, metrics);
-  const base::Json *before = line_of(metrics, 0), *after = line_of(metrics, kept);
-  if (!before || !after) base::run_error("ttt", "{} has no measurement of step {}", trainer->folder().string(), kept);
+  const base::Json *before = line_of(metrics, 0), *after = nullptr;
+  const std::vector<std::int64_t> steps = kept_steps(summary, metrics, after);
+  if (!before || !after) base::run_error("ttt", "{} has no measurement of {}", trainer->folder().string(), steps_text(steps));
+  const bool is_base = steps.front() == 0, is_average = steps.size() > 1;
   const std::filesystem::path model = trainer->folder() / "model";
-  write_model(kept == 0 ? std::filesystem::path(resolved.model) : summary.kept, model, resolved);
+  write_model(is_base ? std::filesystem::path(resolved.model) : summary.kept, model, resolved);
   const std::string end = summary.was_guarded  ? "stopped by the guard"
                           : summary.probe_fell ? "stopped by the probe"
                                                : "all steps done";
   if (summary.watch) print_line("without labels: " + summary.watch->evidence);
-  print_line(fmt::format("{} at step {} in {}; kept step {}{}: {}", end, summary.steps, duration_text(summary.seconds), kept,
-                         kept == 0 ? ", the base itself" : "", model.string()));
+  print_line(fmt::format("{} at step {} in {}; kept {}: {}", end, summary.steps, duration_text(summary.seconds), steps_text(steps),
+                         model.string()));
   if (arguments.json) {
     std::printf("%s\n", base::to_json_line({{"model", model.string()},
                                             {"problems", problems},
                                             {"steps", summary.steps},
-                                            {"kept_step", kept},
+                                            {"kept_step", is_base ? 0 : summary.watch->peak_step.value()},
+                                            {"kept_steps", steps},
                                             {"stopped_by", summary.was_guarded  ? base::Json("guard")
                                                            : summary.probe_fell ? base::Json("probe")
                                                                                 : base::Json(nullptr)},
@@ -183,7 +195,7 @@ int run(const CLI::App& app, Arguments& arguments) {
                                             {"tokens", summary.tokens}}).c_str());
     return 0;
   }
-  print_changes(*before, *after, fmt::format("step {}", kept));
+  print_changes(*before, *after, is_average ? "average" : fmt::format("step {}", steps.front()));
   return 0;
 }
 

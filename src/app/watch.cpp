@@ -47,9 +47,11 @@ struct Look {
   bool finished() const { return run && run->summary; }
 };
 
-/// The checkpoint of the kept step, as a model to open; empty where the run did not keep it.
+/// The average that a finished run has kept, or the checkpoint of the kept step, as a model to open; empty where the run did not
+/// keep it.
 std::string kept_model(const store::Run& run, const analysis::WatchState& state) {
   if (!state.peak_step) return {};
+  if (run.summary && run.summary->contains("kept")) return (run.folder / store::kKeptFolder).string();
   if (*state.peak_step == 0) return run.config.value("model", std::string());
   for (const store::StepPath& checkpoint : run.checkpoints) {
     if (checkpoint.step == *state.peak_step) return checkpoint.path.string();

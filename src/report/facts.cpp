@@ -181,6 +181,11 @@ std::vector<RunFacts> facts_of(const std::vector<store::Run>& runs) {
     const analysis::WatchState state = watch_run(run);
     if (state.verdict != analysis::Verdict::kTooFewPoints) facts.kept = state.peak_step;
     facts.kept_accuracy = value_at(accuracy, facts.kept);
+    if (run.summary && run.summary->contains("kept")) {
+      facts.averaged = run.summary->at("kept_steps").size();
+      const base::Json& kept = run.summary->at("kept");
+      if (kept.contains("heldout_accuracy")) facts.average_accuracy = kept.at("heldout_accuracy").get<double>();
+    }
     facts.alarm = state.collapse_step;
     if (facts.alarm) facts.warning = state.warning_step;
     all.push_back(std::move(facts));
@@ -249,6 +254,10 @@ std::string sentence_of(const RunFacts& facts) {
     text += facts.alarm ? fmt::format("raised its alarm at step {} and kept step {}", *facts.alarm, *facts.kept)
                         : fmt::format("raised no alarm; its best checkpoint is step {}", *facts.kept);
     text += facts.kept_accuracy ? fmt::format(", where held-out accuracy was {}.", percent(facts.kept_accuracy)) : ".";
+    if (facts.averaged > 0) {
+      text += fmt::format(" The model in kept/ is the average of {} steps", facts.averaged);
+      text += facts.average_accuracy ? fmt::format(" and has {}.", percent(facts.average_accuracy)) : ".";
+    }
   }
   return text;
 }

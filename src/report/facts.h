@@ -41,6 +41,8 @@ struct RunFacts {
   std::optional<std::int64_t> below_tenth, below_hundredth;   ///< reward accuracy below 10 % and 1 %
   std::optional<std::int64_t> kept;                           ///< checkpoint that the label-free watch keeps
   std::optional<double> kept_accuracy;                        ///< held-out accuracy there
+  std::size_t averaged = 0;                                   ///< steps whose weights make up the kept model; 0: no average
+  std::optional<double> average_accuracy;                     ///< its held-out accuracy
   std::optional<std::int64_t> warning;                        ///< step at which the breach began that led to the alarm
   std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
 };

@@ -9,6 +9,8 @@
 //                          keys); the same bytes for the same config and seed, resumed or not
 //   rollouts/{step}.jsonl  sampled responses of a step (store/rollout.h)
 //   checkpoints/step-NNNNNN/   a Hugging Face model folder, optimizer.safetensors and trainer.json
+//   kept/                  the model that the label-free watch keeps, where it is an average of checkpoints: a model folder and
+//                          average.json (steps, and what was measured)
 //   events.out.tfevents.whetstone   metrics, and timings under "time/", for TensorBoard
 //   summary.json           written when the run has finished; a folder that has one is not resumed
 #pragma once
@@ -29,6 +31,8 @@ inline constexpr const char* kTimingsFile = "timings.jsonl";
 inline constexpr const char* kHeldOutFile = "heldout.jsonl";
 inline constexpr const char* kRolloutsFolder = "rollouts";
 inline constexpr const char* kCheckpointsFolder = "checkpoints";
+inline constexpr const char* kKeptFolder = "kept";
+inline constexpr const char* kAverageFile = "average.json";
 inline constexpr const char* kTrainerFile = "trainer.json";
 inline constexpr const char* kEventsFile = "events.out.tfevents.whetstone";
 inline constexpr const char* kSummaryFile = "summary.json";

@@ -236,6 +236,26 @@ void RunWriter::prune_checkpoints(int keep_last, std::span<const std::int64_t> p
   }
 }
 
+fs::path RunWriter::begin_kept() {
+  const fs::path unfinished = (folder_ / kKeptFolder).string() + kUnfinished;
+  remove_tree(unfinished);
+  make_folder(unfinished);
+  return unfinished;
+}
+
+fs::path RunWriter::commit_kept(const Json& about) {
+  const fs::path final = folder_ / kKeptFolder, unfinished = final.string() + kUnfinished;
+  if (!fs::is_directory(unfinished)) throw std::logic_error("the kept model was not begun");
+  base::write_file(unfinished / kAverageFile, pretty(about));
+  sync_tree(unfinished);
+  remove_tree(final);
+  std::error_code error;
+  fs::rename(unfinished, final, error);
+  if (error) base::run_error("run", "cannot rename {}: {}", unfinished.string(), error.message());
+  base::sync_folder(folder_);
+  return final;
+}
+
 void RunWriter::finish(const Json& summary) {
   metrics_.sync();
   timings_.sync();

@@ -76,6 +76,12 @@ class RunWriter {
   /// Removes all but the newest `keep_last` (>= 1) checkpoints and those of the `protect`ed steps (the best ones).
   void prune_checkpoints(int keep_last, std::span<const std::int64_t> protect = {});
 
+  /// An empty folder to save the kept model into.
+  std::filesystem::path begin_kept();
+  /// Makes it appear with `about` as its average.json, in place of one that an earlier end of the run may have left. Returns its
+  /// folder.
+  std::filesystem::path commit_kept(const base::Json& about);
+
   /// Writes summary.json: the run is finished, and is not resumed.
   void finish(const base::Json& summary);
 

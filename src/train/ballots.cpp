@@ -65,7 +65,7 @@ class TeacherVotes final : public Gatherer {
 
   void gather(Gathering& step) override {
     const auto groups = sample_groups(*teacher_, context_.policy.tokenizer, context_.task, step.problems,
-                                      vote_count(context_.options), sampling_, step.stream("teacher"));
+                                      vote_count(context_.options), sampling_, step.stream("teacher"), /*grading=*/false);
     step.tokens += token_count(groups);
     for (std::size_t i = 0; i < groups.size(); ++i) {
       step.groups[i].ballots.push_back(ballot_of(groups[i], rewards::Votes::kTeacher));
@@ -109,7 +109,7 @@ class PolicyVotes final : public Gatherer {
       // Keyed by the place, so that a model that is named twice is asked twice.
       const std::uint64_t stream = base::combine({step.stream("voter"), v});
       const auto groups = sample_groups(*voters_[v].model, voters_[v].tokenizer, context_.task, step.problems,
-                                        vote_count(context_.options), sampling_, stream);
+                                        vote_count(context_.options), sampling_, stream, /*grading=*/false);
       step.tokens += token_count(groups);
       for (std::size_t i = 0; i < groups.size(); ++i) {
         step.groups[i].ballots.push_back(ballot_of(groups[i], rewards::Votes::kPolicies));

@@ -59,7 +59,7 @@ std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer
 
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,
-                                 const engine::SamplingOptions& sampling, std::uint64_t stream) {
+                                 const engine::SamplingOptions& sampling, std::uint64_t stream, bool grading) {
   std::vector<engine::Prompt> prompts;
   prompts.reserve(problems.size());
   for (const tasks::Problem& problem : problems) {
@@ -73,7 +73,7 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
     group.problem = std::move(problems[g]);
     group.prompt = std::move(prompts[g].tokens);
     group.rollouts = std::move(rollouts[g]);
-    const bool has_label = task.has_label(group.problem);
+    const bool has_label = grading && task.has_label(group.problem);
     for (const engine::Rollout& rollout : group.rollouts) {
       group.texts.push_back(tokenizer.decode(rollout.tokens, /*skip_special=*/true));
       // What stands at the end of a cut response need not be what it would have ended with.

@@ -60,10 +60,11 @@ std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer
 /// The same for a problem. A prompt that a chat template wrote has all its tokens already.
 std::vector<engine::TokenId> prompt_tokens(const tokenizer::Tokenizer& tokenizer, const tasks::Problem& problem);
 
-/// Samples `samples` responses to each problem. `stream` keys the draws (seed, purpose, step).
+/// Samples `samples` responses to each problem. `stream` keys the draws (seed, purpose, step). Without `grading` no response is
+/// compared with a label.
 std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenizer& tokenizer, const tasks::Task& task,
                                  std::vector<tasks::Problem> problems, int samples,
-                                 const engine::SamplingOptions& sampling, std::uint64_t stream);
+                                 const engine::SamplingOptions& sampling, std::uint64_t stream, bool grading = true);
 
 /// The group's rollouts as a ballot.
 Ballot ballot_of(const Group& group, rewards::Votes voters);

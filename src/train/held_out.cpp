@@ -42,21 +42,21 @@ std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group
 }  // namespace
 
 HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems,
-                 int samples, const engine::SamplingOptions& sampling, std::uint64_t seed)
+                 int samples, const engine::SamplingOptions& sampling, std::uint64_t seed, bool grading)
     : policy_(policy), base_(base), task_(task), problems_(std::move(problems)), samples_(samples), sampling_(sampling),
-      seed_(seed) {
+      seed_(seed), grading_(grading) {
   // The base answers once; a moving vote of its own would make the agreement noisy. The key leaves the run's seed out, so
   // that all runs from one base are compared with the same vote.
   for (const Group& group : sample_groups(base_, policy_.tokenizer, task_, problems_, kBaseVotes, sampling_,
-                                          base::hash_text("base vote"))) {
+                                          base::hash_text("base vote"), grading_)) {
     base_votes_.push_back(group.majority_answer());
-    base_answers_.push_back(answers_json(group, task_.has_label(group.problem)));
+    base_answers_.push_back(answers_json(group, grading_ && task_.has_label(group.problem)));
   }
 }
 
 HeldOut::Result HeldOut::measure(std::int64_t step) {
   const std::uint64_t stream = base::combine({seed_, base::hash_text("held-out"), static_cast<std::uint64_t>(step)});
-  const auto groups = sample_groups(*policy_.model, policy_.tokenizer, task_, problems_, samples_, sampling_, stream);
+  const auto groups = sample_groups(*policy_.model, policy_.tokenizer, task_, problems_, samples_, sampling_, stream, grading_);
   Result result;
   std::vector<analysis::ProblemOutcome> outcomes;
   std::vector<analysis::GroupView> views;
@@ -64,7 +64,7 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
   double agreeing = 0, vote_mass = 0;
   base::Json on_vote = base::Json::array(), same_vote = base::Json::array(), right = base::Json::array();
   std::int64_t voted = 0;
-  bool labelled = true;
+  bool labelled = grading_;
   for (std::size_t i = 0; i < groups.size(); ++i) {
     const Group& group = groups[i];
     labelled = labelled && task_.has_label(group.problem);

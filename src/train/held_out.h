@@ -16,9 +16,10 @@ namespace whet::train {
 /// Measures a policy on the same held-out problems again and again.
 class HeldOut {
  public:
-  /// Asks the frozen base for its own vote on every problem (16 rollouts each).
+  /// Asks the frozen base for its own vote on every problem (16 rollouts each). Without `grading` no label is looked at, as if
+  /// the problems had none.
   HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems, int samples,
-          const engine::SamplingOptions& sampling, std::uint64_t seed);
+          const engine::SamplingOptions& sampling, std::uint64_t seed, bool grading = true);
 
   struct Result {
     base::Json metrics;                        ///< the held-out keys of a metrics line
@@ -48,6 +49,7 @@ class HeldOut {
   int samples_;
   engine::SamplingOptions sampling_;
   std::uint64_t seed_;
+  bool grading_;
   std::vector<std::optional<std::string>> base_votes_;
   base::Json base_answers_ = base::Json::array();   ///< `base` above
 };

@@ -88,6 +88,7 @@ struct TrainOptions {
   std::int64_t eval_samples = 4;
   std::int64_t watch_problems = 0;
   bool guard = false;
+  std::int64_t average_kept = 5;
   ProbeOptions probe;
   std::int64_t checkpoint_every = 25;
   std::int64_t keep_checkpoints = 2;
@@ -140,6 +141,9 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.watch_problems, "watch-problems",
         "held-out problems to take the label-free signals from, after the first --eval-problems; 0: the same ones", at_least(0));
   visit(o.guard, "guard", "end the run when the label-free watch raises its alarm, and name the checkpoint to keep", anything());
+  visit(o.average_kept, "average-kept",
+        "the model that is kept is the average of the weights of the best steps by the label-free watch, at most this many; 1: the "
+        "best alone", count_from(1));
   visit_fields(o.probe, visit);
   visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", count_from(1));
   visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));

@@ -115,6 +115,7 @@ Trainer::~Trainer() = default;
 
 void Trainer::open(const std::filesystem::path& checkpoint) {
   check(options_);
+  contenders_ = analysis::Contenders({.count = static_cast<int>(options_.average_kept)});
   scoring_.emplace(options_);
   task_ = make_training_task(options_, options_.model);
   engine::EngineOptions others = asking_options(options_.threads, options_.memory.precision, options_.memory.device);
@@ -134,9 +135,9 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
   // Last: that a reward cannot be had at all matters more than a problem that does not fit.
   require_usable(*task_, *policy_, options_);
   rate_ = learning_rate_for(options_.learning_rate, parameters());
-  const auto measure_on = [this](std::optional<HeldOut>& held_out, std::vector<tasks::Problem> problems) {
+  const auto measure_on = [this](std::optional<HeldOut>& held_out, std::vector<tasks::Problem> problems, bool grading) {
     held_out.emplace(*policy_, *base_, *task_, std::move(problems), static_cast<int>(options_.eval_samples),
-                     sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed));
+                     sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed), grading);
   };
   std::vector<tasks::Problem> problems = held_out_problems(*task_, options_.eval_problems + options_.watch_problems);
   if (options_.watch_problems > 0) {
@@ -145,10 +146,10 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
       base::user_error("watch-problems", "{}, but only {} held-out problems, want more than --eval-problems {}",
                        options_.watch_problems, problems.size(), options_.eval_problems);
     }
-    measure_on(watched_problems_, {problems.begin() + static_cast<std::ptrdiff_t>(measured), problems.end()});
+    measure_on(watched_problems_, {problems.begin() + static_cast<std::ptrdiff_t>(measured), problems.end()}, /*grading=*/false);
     problems.resize(measured);
   }
-  measure_on(held_out_, std::move(problems));
+  measure_on(held_out_, std::move(problems), /*grading=*/true);
   if (options_.probe.is_asked()) {
     const std::int64_t looks = (options_.steps + options_.eval_every - 1) / options_.eval_every;
     probe_.emplace(*policy_, *base_, *task_, probe_problems(options_, *task_, options_.eval_problems + options_.watch_problems),
@@ -173,35 +174,39 @@ void Trainer::replay(const std::vector<Json>& metrics) {
     analysis::BaseView view;
     if (line.contains("base_logprob")) view.logprob = line.at("base_logprob").get<double>();
     if (line.contains("base_agreement")) view.agreement = line.at("base_agreement").get<double>();
-    if (view.logprob || view.agreement) {
-      watch_.update(step, view);
-      watched_ = true;
-    }
+    judge(step, view);
   }
 }
 
-void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
+void Trainer::judge(std::int64_t number, const analysis::BaseView& view) {
+  if (!view.logprob && !view.agreement) return;
+  const analysis::WatchState& state = watch_.update(number, view);
+  watched_ = true;
+  if (!state.collapse_step) contenders_.update(number, state.current);
+  if (state.peak_step == number) best_view_ = view;
+}
+
+HeldOut::Result Trainer::measure_problems(std::int64_t number) {
   const base::Span span(&profile_, base::Phase::kEvaluation);
-  const HeldOut::Result result = held_out_->measure(number);
+  HeldOut::Result result = held_out_->measure(number);
+  if (watched_problems_) {
+    const HeldOut::Result watched = watched_problems_->measure(number);
+    result.metrics.update(watched.metrics);
+    result.view = watched.view;
+    result.tokens += watched.tokens;
+  }
+  tokens_ += result.tokens;
+  return result;
+}
+
+void Trainer::measure_held_out(std::int64_t number, Json& metrics) {
+  const HeldOut::Result result = measure_problems(number);
   metrics.update(result.metrics);
   writer_->append_held_out(result.problems);
-  tokens_ += result.tokens;
   if (result.accuracy) accuracy_.push_back({number, *result.accuracy});
-  analysis::BaseView view = result.view;
-  if (watched_problems_) {
-    HeldOut::Result watched = watched_problems_->measure(number);
-    tokens_ += watched.tokens;
-    view = watched.view;
-    for (const char* accuracy : {"heldout_accuracy", "heldout_majority_accuracy", "heldout_pass_at_k"}) {
-      watched.metrics.erase(accuracy);
-    }
-    metrics.update(watched.metrics);
-  }
-  if (view.logprob || view.agreement) {
-    watch_.update(number, view);
-    watched_ = true;
-  }
+  judge(number, result.view);
   if (probe_) {
+    const base::Span span(&profile_, base::Phase::kEvaluation);
     probed_ = probe_->measure(number);
     metrics.update(probed_->metrics);
     tokens_ += probed_->tokens;
@@ -322,7 +327,8 @@ void Trainer::checkpoint(std::int64_t number) {
   writer_->commit_checkpoint(number, {{"step", number}, {"seed", options_.seed}, {"tokens", tokens_}});
   last_checkpoint_ = number;
   std::vector<std::int64_t> protect;
-  if (watched_ && watch_.state().peak_step) protect.push_back(*watch_.state().peak_step);
+  if (watched_) protect = contenders_.steps();
+  std::erase(protect, 0);  // the base needs no checkpoint
   writer_->prune_checkpoints(static_cast<int>(options_.keep_checkpoints), protect);
 }
 
@@ -359,9 +365,8 @@ TrainSummary Trainer::run(const Observer& observer) {
     const Json metrics = step(number, timings);
     append_metrics(metrics);
     done_ = number;
-    // The checkpoint that the watch judges best so far is written at once: later it cannot be had any more.
-    const bool best = watched_ && watch_.state().peak_step == number && number % options_.eval_every == 0;
-    if (best || number % options_.checkpoint_every == 0) checkpoint(number);
+    // A checkpoint that the watch judges among the best so far is written at once: later it cannot be had any more.
+    if (contenders_.contains(number) || number % options_.checkpoint_every == 0) checkpoint(number);
     timings["seconds"] = since_step.seconds();
     timings["phases"] = base::costs_json(profile_.take());
     writer_->append_timings(timings);
@@ -375,18 +380,54 @@ TrainSummary Trainer::run(const Observer& observer) {
   if (probed_) summary.probe = probed_->change;
   summary.was_interrupted = go_on && !must_stop() && done_ < options_.steps;
   summary.accuracy = analysis::summarise_peak(accuracy_);
+  checkpoint(done_);
   if (watched_) {
     summary.watch = watch_.state();
-    const std::int64_t best = watch_.state().peak_step.value_or(0);
-    summary.kept = best == 0 ? std::filesystem::path(options_.model) : writer_->checkpoint_folder(best);
+    keep(summary, !summary.was_interrupted);
   }
   summary.marks = marks_.marks();
   summary.seconds = since_start.seconds();
   summary.tokens = tokens_;
-  checkpoint(done_);
   if (!summary.was_interrupted) writer_->finish(summary_json(summary));
   profile_.close_trace();
   return summary;
+}
+
+void Trainer::average(const std::vector<std::int64_t>& steps) {
+  const bool has_adapters = options_.memory.lora_rank > 0;
+  engine::EngineOptions engine = engine_options(options_.memory, options_.threads, options_.seed);
+  const auto open_step = [&](std::int64_t step) {
+    const std::filesystem::path folder = writer_->checkpoint_folder(step);
+    auto model = has_adapters ? base_->clone() : open_text_model(folder, engine).model;
+    if (has_adapters) model->load_adapters(folder);
+    // The masters are exact, what they are rounded to is not.
+    if (has_masters(options_.memory)) model->load_optimizer(folder / "optimizer.safetensors");
+    return model;
+  };
+  auto& sum = policy_->model;
+  sum = open_step(steps.front());
+  for (std::size_t i = 1; i < steps.size(); ++i) sum->move_towards(*open_step(steps[i]), 1 / static_cast<double>(i + 1));
+}
+
+void Trainer::keep(TrainSummary& summary, bool is_end) {
+  const std::int64_t best = watch_.state().peak_step.value_or(0);
+  summary.kept = best == 0 ? std::filesystem::path(options_.model) : writer_->checkpoint_folder(best);
+  summary.kept_steps = {best};
+  const std::vector<std::int64_t> steps = analysis::steps_to_average(contenders_, best);
+  if (!is_end || steps.size() < 2) return;
+  average(steps);
+  // The draws of a step that never was.
+  const HeldOut::Result result = measure_problems(done_ + 1);
+  if (!analysis::stands_for(result.view, best_view_)) return;
+  summary.kept_metrics = result.metrics;
+  if (probe_) summary.kept_metrics.update(probe_->measure(done_ + 1).metrics);
+  const std::filesystem::path folder = writer_->begin_kept();
+  policy_->model->save(folder);
+  copy_tokenizer(options_.model, folder);
+  Json about = {{"steps", steps}};
+  about.update(summary.kept_metrics);
+  summary.kept = writer_->commit_kept(about);
+  summary.kept_steps = steps;
 }
 
 Json Trainer::summary_json(const TrainSummary& summary) const {
@@ -411,6 +452,8 @@ Json Trainer::summary_json(const TrainSummary& summary) const {
     object["label_free_step"] = summary.watch->collapse_step ? Json(*summary.watch->collapse_step) : Json(nullptr);
     object["label_free_evidence"] = summary.watch->evidence;
     object["stopped_by_guard"] = summary.was_guarded;
+    object["kept_steps"] = summary.kept_steps;
+    if (!summary.kept_metrics.is_null()) object["kept"] = summary.kept_metrics;
   }
   return object;
 }

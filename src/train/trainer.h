@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "analysis/collapse.h"
+#include "analysis/contenders.h"
 #include "analysis/watch.h"
 #include "base/profile.h"
 #include "store/run_writer.h"
@@ -43,6 +44,8 @@ struct TrainSummary {
   bool probe_fell = false;                        ///< ended because the majority had become worse on the probe
   std::optional<analysis::MajorityChange> probe;  ///< at the last measurement of this call
   std::filesystem::path kept;                     ///< the model that the watch judges best; empty: not watched
+  std::vector<std::int64_t> kept_steps;           ///< whose weights it has: one step's, or the average of several
+  base::Json kept_metrics;                        ///< of an average: its held-out keys, as in metrics.jsonl; null for one step's
   std::optional<analysis::PeakSummary> accuracy;  ///< held-out
   std::optional<analysis::WatchState> watch;
   std::vector<analysis::MarkResult> marks;
@@ -77,7 +80,15 @@ class Trainer {
   base::Json step(std::int64_t number, base::Json& timings);
   void append_metrics(const base::Json& metrics);
   void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
+  /// On the held-out problems, and in the eyes of the base on those that are watched. `number` keys the draws.
+  HeldOut::Result measure_problems(std::int64_t number);
   void measure_held_out(std::int64_t number, base::Json& metrics);
+  /// The watch and who may be averaged, from a step's measurement.
+  void judge(std::int64_t number, const analysis::BaseView& view);
+  /// Finds the kept model; at the end of a run it is an average, if that is worth it.
+  void keep(TrainSummary& summary, bool is_end);
+  /// Moves the policy to the average of the checkpoints of these steps.
+  void average(const std::vector<std::int64_t>& steps);
   void checkpoint(std::int64_t number);
   bool is_guarded() const { return options_.guard && watched_ && watch_.state().collapse_step.has_value(); }
   bool probe_fell() const { return probed_ && probed_->fell && !options_.probe.only_warn; }
@@ -100,6 +111,8 @@ class Trainer {
   std::optional<store::RunWriter> writer_;
   analysis::MarkWatch marks_;
   analysis::CollapseWatch watch_;
+  analysis::Contenders contenders_;
+  analysis::BaseView best_view_;              ///< at the watch's peak
   bool watched_ = false;
   std::vector<analysis::Point> accuracy_;
   std::int64_t done_ = 0;        ///< steps

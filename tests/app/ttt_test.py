@@ -33,13 +33,14 @@ class TestTimeTraining(WhetTest):
     # ---- whet ttt
 
     def test_writes_the_model_that_the_watch_keeps_and_says_what_changed(self):
-        result = self.run_json(problems=self.problems(12), learning_rate=1e-3)
+        result = self.run_json(problems=self.problems(12), learning_rate=1e-3, average_kept=1)
         out = self.folder / "out"
         self.assertEqual(result["problems"], 12)
         self.assertTrue(result["safe_size"])
         lines = {line["step"]: line for line in read_metrics(out)}
         best = json.loads((out / "summary.json").read_text())["label_free_peak_step"]
         self.assertEqual(result["kept_step"], best)
+        self.assertEqual(result["kept_steps"], [best])
         self.assertGreater(best, 0)
         kept = out / "checkpoints" / f"step-{best:06}"
         self.assertEqual((out / "model" / "model.safetensors").read_bytes(), (kept / "model.safetensors").read_bytes())
@@ -49,6 +50,22 @@ class TestTimeTraining(WhetTest):
                 self.assertEqual(result[when][key], lines[step][key])
             self.assertNotIn("heldout_accuracy", result[when])
         self.ok("eval", *flags(model=out / "model", task="sort", count=4, samples=2, threads=1))
+
+    def test_an_average_is_measured_before_it_is_told_of(self):
+        options = dict(problems=self.problems(24), steps=6, eval_every=1, eval_samples=8, learning_rate=3e-4)
+        result = self.run_json(**options)
+        out = self.folder / "out"
+        about = json.loads((out / "kept" / "average.json").read_text())
+        self.assertGreater(len(result["kept_steps"]), 1)
+        self.assertEqual(result["kept_steps"], about["steps"])
+        self.assertIn(result["kept_step"], about["steps"])
+        self.assertEqual((out / "model" / "model.safetensors").read_bytes(), (out / "kept" / "model.safetensors").read_bytes())
+        for key, value in result["after"].items():
+            self.assertEqual(value, about[key])
+        self.assertIn("heldout_majority_ratio", result["after"])
+        done = self.ok(*self.arguments(out="again", **options))
+        self.assertIn("kept the average of steps " + ", ".join(map(str, about["steps"])), done.stderr)
+        self.assertRegex(done.stdout, r"before +average")
 
     def test_a_table_is_what_a_person_gets(self):
         done = self.ok(*self.arguments(problems=self.problems(12), eval_samples=40))
