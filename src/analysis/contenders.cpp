@@ -42,10 +42,12 @@ std::vector<std::int64_t> steps_to_average(const Contenders& contenders, std::in
 }
 
 bool stands_for(const BaseView& average, const BaseView& best, const WatchOptions& options) {
+  // What is not known of the best says nothing against the average.
   const auto fell = [](const std::optional<double>& now, const std::optional<double>& before, double margin) {
-    return before && (!now || *before - *now >= margin);
+    return !before || !now || *before - *now >= margin;
   };
-  return !fell(average.logprob, best.logprob, options.logprob_margin) &&
+  if (!average.logprob && best.logprob) return false;  // it writes nothing
+  return !fell(average.logprob, best.logprob, options.logprob_margin) ||
          !fell(average.agreement, best.agreement, options.agreement_margin);
 }
 

@@ -48,8 +48,9 @@ class Contenders {
 /// empty where the base itself was best.
 std::vector<std::int64_t> steps_to_average(const Contenders& contenders, std::int64_t peak_step);
 
-/// Whether an average, measured, may stand for its best member: neither its log-probability nor its agreement is lower by as
-/// much as makes a breach. Weights from two sides of an abrupt change can average to a model that is neither.
+/// Whether an average, measured, may stand for its best member: not when its log-probability and its agreement are both lower by as
+/// much as makes a breach (where one of them is not known, the other decides), and not when it writes nothing. Weights from two
+/// sides of an abrupt change can average to a model that is neither.
 bool stands_for(const BaseView& average, const BaseView& best, const WatchOptions& options = {});
 
 }  // namespace whet::analysis

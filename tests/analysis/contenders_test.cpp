@@ -84,10 +84,13 @@ TEST(Contenders, AnAverageThatIsWorseByABreachDoesNotStandForItsBest) {
   const BaseView best{.logprob = -0.10, .agreement = 0.98};
   EXPECT_TRUE(stands_for({.logprob = -0.13, .agreement = 0.95}, best));
   EXPECT_TRUE(stands_for({.logprob = -0.05, .agreement = 1.0}, best));
-  EXPECT_FALSE(stands_for({.logprob = -0.15, .agreement = 0.98}, best));
-  EXPECT_FALSE(stands_for({.logprob = -0.10, .agreement = 0.90}, best));
+  EXPECT_TRUE(stands_for({.logprob = -0.15, .agreement = 0.98}, best));  // one witness alone says too little, as in the watch
+  EXPECT_TRUE(stands_for({.logprob = -0.10, .agreement = 0.90}, best));
+  EXPECT_FALSE(stands_for({.logprob = -0.15, .agreement = 0.90}, best));
   EXPECT_FALSE(stands_for({.logprob = {}, .agreement = 0.98}, best));  // it writes nothing
   EXPECT_TRUE(stands_for({.logprob = -0.10, .agreement = {}}, {.logprob = -0.10, .agreement = {}}));
+  EXPECT_FALSE(stands_for({.logprob = -0.15, .agreement = {}}, {.logprob = -0.10, .agreement = {}}));
+  EXPECT_FALSE(stands_for({.logprob = {}, .agreement = 0.90}, {.logprob = {}, .agreement = 0.98}));
 }
 
 TEST(Contenders, MistakesAreNamed) {

@@ -47,7 +47,7 @@ class Guard(WhetTest):
         self.assertFalse(summary["stopped_by_guard"])
 
     # A run that gets better, with several measurements close to the best.
-    RISING = dict(SHORT, model="sort-strong", steps=8, learning_rate=3e-4, prompts=16, eval_problems=32, eval_samples=4,
+    RISING = dict(SHORT, model="sort-strong", steps=6, learning_rate=6e-5, prompts=16, samples=8, eval_problems=128, eval_samples=8,
                   checkpoint_every=1, keep_checkpoints=20, rollouts_every=0, average_kept=4)
 
     def test_keeps_the_average_of_the_weights_of_the_best_steps(self):
@@ -70,7 +70,6 @@ class Guard(WhetTest):
         about = json.loads((out / "kept" / "average.json").read_text())
         self.assertEqual(about, {"steps": steps} | summary["kept"])
         self.assertIn("heldout_accuracy", about)
-        self.assertGreater(about["base_logprob"], max(line["base_logprob"] for line in read_metrics(out)) - 0.04)
         self.ok("eval", *flags(model=out / "kept", task="sort", count=4, samples=2, threads=1))
         self.assertEqual(json.loads(self.ok("watch", out, "--json").stdout)["kept_model"], str(out / "kept"))
 
@@ -88,7 +87,7 @@ class Guard(WhetTest):
         self.refused(["train", *flags(self.RISING | dict(average_kept=0), out=self.folder / "none")], "average-kept", "0")
 
     def test_a_killed_run_keeps_the_same_average(self):
-        for name, more in (("whole", {}), ("adapters", dict(lora_rank=2, learning_rate=3e-3)), ("half", dict(precision="bfloat16"))):
+        for name, more in (("whole", {}), ("adapters", dict(lora_rank=2, learning_rate=1e-3)), ("half", dict(precision="bfloat16"))):
             with self.subTest(name):
                 # Checkpoints are only those that the watch asks for, and the last.
                 options = self.RISING | dict(steps=6, checkpoint_every=100, keep_checkpoints=1) | more

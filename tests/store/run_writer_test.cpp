@@ -235,6 +235,31 @@ TEST(RunWriter, PrunesAllButTheNewestAndTheProtected) {
   EXPECT_THROW(writer.prune_checkpoints(0), std::logic_error);
 }
 
+TEST(RunWriter, KeepsAModelWholeOrNotAtAllAndInPlaceOfAnEarlierOne) {
+  const TempFolder temp;
+  const fs::path run = temp.path() / "run";
+  {
+    RunWriter writer = RunWriter::create(run, kConfig, kManifest);
+    train(writer, 0, 3);
+    EXPECT_THROW(writer.commit_kept({{"steps", {1}}}), std::logic_error);
+    base::write_file(writer.begin_kept() / "model.safetensors", "first");
+    EXPECT_EQ(writer.commit_kept({{"steps", {1, 2}}}), run / kKeptFolder);
+    EXPECT_EQ(base::read_file(run / kKeptFolder / "model.safetensors"), "first");
+    base::write_file(writer.begin_kept() / "model.safetensors", "half of the second");
+  }
+  // What a kill left is gone, what was whole is there.
+  RunWriter writer = RunWriter::resume(run).writer;
+  EXPECT_EQ(base::read_file(run / kKeptFolder / "model.safetensors"), "first");
+  EXPECT_EQ(std::distance(fs::directory_iterator(run / kKeptFolder), fs::directory_iterator()), 2);
+  for (const fs::directory_entry& entry : fs::directory_iterator(run)) {
+    EXPECT_THAT(entry.path().filename().string(), testing::Not(testing::HasSubstr(".tmp-")));
+  }
+  base::write_file(writer.begin_kept() / "model.safetensors", "second");
+  writer.commit_kept({{"steps", {2, 3}}});
+  EXPECT_EQ(base::read_file(run / kKeptFolder / "model.safetensors"), "second");
+  EXPECT_EQ(base::read_json_file(run / kKeptFolder / kAverageFile), (Json{{"steps", {2, 3}}}));
+}
+
 TEST(RunWriter, RefusesStepsThatDoNotGoForward) {
   const TempFolder temp;
   RunWriter writer = RunWriter::create(temp.path() / "run", kConfig, kManifest);
