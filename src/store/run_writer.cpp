@@ -184,10 +184,18 @@ void RunWriter::append_held_out(const Json& line) {
   last_held_out_ = step;
 }
 
-void RunWriter::write_rollouts(std::int64_t step, std::span<const RolloutRow> rows) {
-  std::string text;
-  for (const RolloutRow& row : rows) text += base::to_json_line(to_json(row, step)) + "\n";
-  base::write_file(folder_ / kRolloutsFolder / fmt::format("{}.jsonl", step), text);
+void RunWriter::write_rollouts(std::int64_t step, std::vector<RolloutRow> rows) {
+  wait_for_rollouts();
+  fs::path file = folder_ / kRolloutsFolder / fmt::format("{}.jsonl", step);
+  rollouts_ = std::async(std::launch::async, [file = std::move(file), step, rows = std::move(rows)] {
+    std::string text;
+    for (const RolloutRow& row : rows) text += base::to_json_line(to_json(row, step)) + "\n";
+    base::write_file(file, text);
+  });
+}
+
+void RunWriter::wait_for_rollouts() {
+  if (rollouts_.valid()) rollouts_.get();
 }
 
 fs::path RunWriter::begin_checkpoint(std::int64_t step) {
@@ -204,6 +212,7 @@ fs::path RunWriter::commit_checkpoint(std::int64_t step, const Json& trainer) {
     throw std::logic_error(fmt::format("checkpoint {} was not begun", step));
   }
   if (fs::exists(final)) base::run_error("run", "{} already exists", final.string());
+  wait_for_rollouts();
   base::write_file(unfinished / kTrainerFile, pretty(trainer));
   sync_tree(unfinished);
   metrics_.sync();
@@ -257,6 +266,7 @@ fs::path RunWriter::commit_kept(const Json& about) {
 }
 
 void RunWriter::finish(const Json& summary) {
+  wait_for_rollouts();
   metrics_.sync();
   timings_.sync();
   if (held_out_) held_out_->sync();

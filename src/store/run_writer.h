@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <future>
 #include <optional>
 #include <span>
 #include <utility>
@@ -60,8 +61,10 @@ class RunWriter {
   /// file begins with the first such line. Append it before the metrics of its step.
   void append_held_out(const base::Json& line);
 
-  /// Writes rollouts/{step}.jsonl, whole.
-  void write_rollouts(std::int64_t step, std::span<const RolloutRow> rows);
+  /// Writes rollouts/{step}.jsonl, whole, while the caller goes on. What goes wrong is thrown (RunError) by the next call, or by
+  /// whichever comes first of wait_for_rollouts, commit_checkpoint and finish, which all wait for it.
+  void write_rollouts(std::int64_t step, std::vector<RolloutRow> rows);
+  void wait_for_rollouts();
 
   /// An empty folder to save a checkpoint of `step` into. Append the metrics of the step first: the checkpoint stands
   /// for everything up to it.
@@ -98,6 +101,7 @@ class RunWriter {
   std::int64_t last_metrics_ = -1;  ///< step of the last line, -1 before the first
   std::int64_t last_timings_ = -1;
   std::int64_t last_held_out_ = -1;
+  std::future<void> rollouts_;  ///< the dump that is being written; destroyed, and so waited for, before the lock
 };
 
 /// Where a run goes on.

@@ -312,7 +312,7 @@ void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& group
                       .tokens = rollout.tokens});
     }
   }
-  writer_->write_rollouts(number, rows);
+  writer_->write_rollouts(number, std::move(rows));
 }
 
 void Trainer::checkpoint(std::int64_t number) {

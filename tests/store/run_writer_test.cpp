@@ -325,7 +325,8 @@ TEST(FullDisk, LeavesNothingHalfWritten) {
   // 4,000 bytes hold everything so far, but not this dump; nor a trainer state of the same size.
   EXPECT_EQ(with_file_limit(4000, [&] {
     Resumed resumed = RunWriter::resume(folder);
-    const int dump = fails_with<base::RunError>([&] { resumed.writer.write_rollouts(4, std::vector{row}); });
+    resumed.writer.write_rollouts(4, std::vector{row});
+    const int dump = fails_with<base::RunError>([&] { resumed.writer.wait_for_rollouts(); });
     resumed.writer.begin_checkpoint(4);
     const int checkpoint = fails_with<base::RunError>([&] {
       resumed.writer.commit_checkpoint(4, Json{{"state", std::string(10000, 'x')}});
