@@ -50,6 +50,37 @@ WHET_INLINE void rotate(T* head, const T* cosine, const T* sine, std::int64_t ha
   }
 }
 
+/// norm_row and rotate in one: what one writes in halves the other would wait for as a whole.
+template <class T>
+WHET_INLINE void norm_and_rotate(const T* x, const T* weight, T* y, T inverse, const T* cosine, const T* sine, std::int64_t half) {
+#pragma omp simd
+  for (std::int64_t i = 0; i < half; ++i) {
+    const T first = x[i] * inverse * weight[i], second = x[i + half] * inverse * weight[i + half];
+    y[i] = first * cosine[i] - second * sine[i];
+    y[i + half] = second * cosine[i] + first * sine[i];
+  }
+}
+
+/// norm_row_backward of what `d`, the gradient of the rotated head, is before the rotation.
+template <class T>
+WHET_INLINE void norm_and_rotate_backward(const T* d, const T* x, const T* weight, T inverse, const T* cosine, const T* sine, T* dx,
+                                          T* d_weight, std::int64_t half) {
+  const auto first = [&](std::int64_t i) { return d[i] * cosine[i] + d[i + half] * sine[i]; };
+  const auto second = [&](std::int64_t i) { return d[i + half] * cosine[i] - d[i] * sine[i]; };
+  T dot = 0;
+#pragma omp simd reduction(+ : dot)
+  for (std::int64_t i = 0; i < half; ++i) dot += first(i) * weight[i] * x[i] + second(i) * weight[i + half] * x[i + half];
+  const T scale = dot * inverse * inverse / static_cast<T>(2 * half);
+#pragma omp simd
+  for (std::int64_t i = 0; i < half; ++i) {
+    const T a = first(i), b = second(i);
+    d_weight[i] += a * x[i] * inverse;
+    d_weight[i + half] += b * x[i + half] * inverse;
+    dx[i] = inverse * (weight[i] * a - x[i] * scale);
+    dx[i + half] = inverse * (weight[i + half] * b - x[i + half] * scale);
+  }
+}
+
 template <class T>
 WHET_INLINE void swiglu_rows(const T* gate_up, T* h, std::int64_t begin, std::int64_t end, std::int64_t width) {
   for (std::int64_t row = begin; row < end; ++row) {
@@ -137,8 +168,7 @@ WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const H
         const T* weight = head < query_heads ? heads.query_weight : heads.key_weight;
         const T inverse = inverse_rms_of(in + head * width, width, epsilon);
         inverses[head] = inverse;
-        norm_row(in + head * width, weight, out + head * width, inverse, width);
-        rotate(out + head * width, cosine, sine, width / 2, T(1));
+        norm_and_rotate(in + head * width, weight, out + head * width, inverse, cosine, sine, width / 2);
       }
     } else {
       if (heads.norm == HeadNorm::kWholeProjection) {
@@ -173,11 +203,10 @@ WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const 
     const T* sine = heads.sine + heads.positions[row] * (width / 2);
     if (heads.norm == HeadNorm::kPerHead) {
       for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
-        for (std::int64_t i = 0; i < width; ++i) turned[i] = d_in[head * width + i];
-        rotate(turned, cosine, sine, width / 2, T(-1));
         const bool is_query = head < query_heads;
-        norm_row_backward(turned, in + head * width, is_query ? heads.query_weight : heads.key_weight, inverses[head],
-                          d_out + head * width, is_query ? d_query_weight : d_key_weight, width);
+        norm_and_rotate_backward(d_in + head * width, in + head * width, is_query ? heads.query_weight : heads.key_weight,
+                                 inverses[head], cosine, sine, d_out + head * width, is_query ? d_query_weight : d_key_weight,
+                                 width / 2);
       }
     } else {
       T* target = heads.norm == HeadNorm::kNone ? d_out : turned;
