@@ -96,8 +96,8 @@ Json describe(const PhaseFigures& figures, const std::optional<engine::Ceilings>
   return entry;
 }
 
-engine::Ceilings measure_ceilings(Json& report) {
-  const engine::Ceilings ceilings{engine::gemm_peak(), engine::memory_bandwidth()};
+engine::Ceilings measure_ceilings(Json& report, engine::Precision precision) {
+  const engine::Ceilings ceilings{engine::gemm_peak(precision), engine::memory_bandwidth()};
   report["gemm_peak_flops"] = ceilings.flops_per_second;
   report["memory_bytes_per_second"] = ceilings.bytes_per_second;
   return ceilings;
@@ -167,13 +167,13 @@ Json measure_steps(const BenchOptions& options) {
   report["device"] = options.device;
   if (options.device == "cpu") {
     print_transient("measuring the machine");
-    ceilings = measure_ceilings(report);
+    ceilings = measure_ceilings(report, train::precision_of(options.precision));
   }
   const double prompted = token_median(&StepCount::prompted), sampled = token_median(&StepCount::sampled);
   const double packed = token_median(&StepCount::packed);
   const auto shape_peak = [&](double rows) {
     if (!(rows >= 1) || !ceilings) return 0.0;
-    return engine::gemm_rate(engine::products(model.config(), subject.vocabulary, static_cast<std::int64_t>(rows)));
+    return engine::gemm_rate(engine::products(model.config(), subject.vocabulary, static_cast<std::int64_t>(rows)), train::precision_of(options.precision));
   };
   for (std::size_t i = 0; i < medians.size(); ++i) {
     if (medians[i].spans == 0) continue;
@@ -228,7 +228,8 @@ Json measure_run(const BenchOptions& options) {
   // The engine is loaded by opening a model; any small one will do.
   const auto loaded = train::open_text_model(train::resolve_model("sort-strong"), static_cast<int>(options.threads));
   report["versions"] = engine::engine_versions();
-  const engine::Ceilings ceilings = measure_ceilings(report);
+  report["precision"] = run.config.value("precision", std::string("float32"));
+  const engine::Ceilings ceilings = measure_ceilings(report, train::precision_of(report["precision"].get<std::string>()));
   for (std::size_t phase = 0; phase < totals.size(); ++phase) {
     if (totals[phase].spans == 0) continue;
     base::Cost& cost = totals[phase];
@@ -274,7 +275,7 @@ void print_report(const Json& r) {
     fmt::print("\n");
   }
   if (r.contains("gemm_peak_flops")) {
-    fmt::print("machine: product of 2048 x 2048 {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["gemm_peak_flops"].get<double>() / 1e9,
+    fmt::print("machine: product of 2048 x 2048 in {} {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["precision"].get<std::string>(), r["gemm_peak_flops"].get<double>() / 1e9,
                r["memory_bytes_per_second"].get<double>() / 1e9);
   } else {
     fmt::print("on {}, whose ceilings are not measured; the peak of memory is the host's\n", r["device"].get<std::string>());

@@ -132,10 +132,12 @@ class Model {
   virtual std::unique_ptr<Model> clone() const = 0;
 };
 
-/// What the matrices that a model computes with are stored in. Arithmetic is float32 either way.
+/// What the matrices that a model computes with are stored in. Everything but their products is float32 either way, and so are
+/// the sums of these.
 enum class Precision {
   kFloat32,
-  kBFloat16,  ///< all weights are rounded to bfloat16; what is trained has float32 masters, which are rounded after each update
+  kBFloat16,  ///< all weights are rounded to bfloat16; what is trained has float32 masters, which are rounded after each update.
+              ///< What they are multiplied with is rounded too where the processor multiplies bfloat16; engine_versions() says so
 };
 
 /// How a model is kept and trained.
@@ -158,7 +160,7 @@ std::unique_ptr<Model> open_model(const std::filesystem::path& folder, const Eng
 /// A model with random weights (normal, standard deviation `config.initializer_range`) drawn under `seed`.
 std::unique_ptr<Model> new_model(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options);
 
-/// Versions of the libraries the engine runs on, for the manifest.
+/// Versions of the libraries the engine runs on, and what its products by weights in bfloat16 are computed in, for the manifest.
 std::string engine_versions();
 
 }  // namespace whet::engine

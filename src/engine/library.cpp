@@ -46,7 +46,7 @@ std::unique_ptr<Model> new_model(const ModelConfig& config, std::uint64_t seed, 
 
 std::string engine_versions() { return library().versions(); }
 
-double gemm_seconds(const Gemm& gemm) { return library().gemm_seconds(gemm); }
+double gemm_seconds(const Gemm& gemm, Precision precision) { return library().gemm_seconds(gemm, precision); }
 
 double memory_bandwidth() { return library().memory_bandwidth(); }
 

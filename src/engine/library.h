@@ -14,7 +14,7 @@ struct LibraryTable {
   std::unique_ptr<Model> (*open)(const std::filesystem::path& folder, const EngineOptions& options);
   std::unique_ptr<Model> (*create)(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options);
   std::string (*versions)();
-  double (*gemm_seconds)(const Gemm& gemm);
+  double (*gemm_seconds)(const Gemm& gemm, Precision precision);
   double (*memory_bandwidth)();
 };
 

@@ -8,17 +8,17 @@
 
 namespace whet::engine {
 
-double gemm_peak() {
+double gemm_peak(Precision precision) {
   const Gemm square{2048, 2048, 2048};
-  return square.flops() / gemm_seconds(square);
+  return square.flops() / gemm_seconds(square, precision);
 }
 
-double gemm_rate(std::span<const Gemm> gemms) {
+double gemm_rate(std::span<const Gemm> gemms, Precision precision) {
   std::map<Gemm, double> measured;
   double flops = 0, seconds = 0;
   for (const Gemm& gemm : gemms) {
     const auto [entry, is_new] = measured.try_emplace(gemm, 0.0);
-    if (is_new) entry->second = gemm_seconds(gemm);
+    if (is_new) entry->second = gemm_seconds(gemm, precision);
     flops += gemm.flops();
     seconds += entry->second;
   }

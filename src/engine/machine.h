@@ -5,19 +5,20 @@
 #include <cstdint>
 #include <span>
 
+#include "engine/engine.h"
 #include "engine/work.h"
 
 namespace whet::engine {
 
-/// Seconds of one such product in float32 by the fastest way there is: PyTorch's default library, oneDNN where PyTorch has it,
-/// or the engine's own. The fastest of many calls.
-double gemm_seconds(const Gemm& gemm);
+/// Seconds of one such product in this precision by the fastest way there is: PyTorch's default library, oneDNN where PyTorch has
+/// it, or the engine's own. The fastest of many calls. bfloat16 where the processor does not multiply it: in float32 too.
+double gemm_seconds(const Gemm& gemm, Precision precision);
 
 /// FLOP/s of a product of two 2048 x 2048 matrices.
-double gemm_peak();
+double gemm_peak(Precision precision);
 
 /// FLOP/s of these products one after another; each distinct shape is measured once.
-double gemm_rate(std::span<const Gemm> gemms);
+double gemm_rate(std::span<const Gemm> gemms, Precision precision);
 
 /// Bytes/s, read and written, of copying 256 MiB: more than any cache holds.
 double memory_bandwidth();

@@ -11,6 +11,7 @@
 #include "engine/library.h"
 #include "engine/torch/cuda/backend.h"
 #include "engine/torch/device.h"
+#include "engine/torch/kernels_product.h"
 #include "engine/torch/machine.h"
 #include "engine/torch/torch_model.h"
 
@@ -71,8 +72,8 @@ std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, con
 
 std::string versions() {
   const std::string cuda = cuda::description();
-  return fmt::format("PyTorch {}, {} threads, {}{}{}", TORCH_VERSION, at::get_num_threads(), at::get_cpu_capability(),
-                     cuda.empty() ? "" : ", ", cuda);
+  return fmt::format("PyTorch {}, {} threads, {}, products of bfloat16 in {}{}{}", TORCH_VERSION, at::get_num_threads(),
+                     at::get_cpu_capability(), kernels::multiplies_bfloat16() ? "bfloat16" : "float32", cuda.empty() ? "" : ", ", cuda);
 }
 
 const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions, measure_gemm_seconds, measure_memory_bandwidth};

@@ -36,7 +36,7 @@ variable_list linear_backward(AutogradContext* context, const at::Tensor& dy, st
     dx = at::empty({dy.size(0), weight.size(1)}, dy.options());
     times_plain(dy, weight, dx);
   }
-  if (d_weight.add.defined()) add_transposed_times(dy, x, d_weight.add);
+  if (d_weight.add.defined()) add_transposed_times(dy, x, weight, d_weight.add);
   at::Tensor d_bias;
   if (context->saved_data["has_bias"].toBool()) {
     const GradientTarget target(context, "bias", edge + 2, {weight.size(0)}, dy.options());

@@ -120,13 +120,15 @@ inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tens
   }
 }
 
-/// dW += dy^T x.
-inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, at::Tensor d_weight) {
+/// dW += dy^T x, in the arithmetic that `weight` is multiplied in.
+inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor d_weight) {
   if (by_library(dy)) {
     d_weight.addmm_(dy.t(), x);
   } else {
-    kernels::add_transposed_product(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
-                                    d_weight.data_ptr<float>());
+    with_weight(weight, [&]<class W>(const W*) {
+      kernels::add_transposed_product<W>(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
+                                         d_weight.data_ptr<float>());
+    });
   }
 }
 

@@ -126,7 +126,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
         });
       });
       times_plain(d_logits, weight, d_hidden.narrow(0, begin, rows));
-      if (is_wanted) add_transposed_times(d_logits, hidden.narrow(0, begin, rows), d_weight);
+      if (is_wanted) add_transposed_times(d_logits, hidden.narrow(0, begin, rows), weight, d_weight);
     }
     const at::Tensor none;
     return {d_hidden, is_placed ? none : d_weight, none, none, none};

@@ -108,7 +108,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
       d.sub_(saved[3].narrow(0, begin, count).unsqueeze(1).to(d.scalar_type())).exp_().mul_(factors.neg().unsqueeze(1));
       d.index_put_({rows, ids}, d_here.to(d.scalar_type()), /*accumulate=*/true);
       times_plain(d, weight, d_hidden.narrow(0, begin, count));
-      if (is_wanted) add_transposed_times(d, hidden.narrow(0, begin, count), d_weight);
+      if (is_wanted) add_transposed_times(d, hidden.narrow(0, begin, count), weight, d_weight);
     });
     const at::Tensor none;
     return {d_hidden, is_placed ? none : d_weight, none, none, none};

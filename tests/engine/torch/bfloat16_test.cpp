@@ -1,4 +1,5 @@
-// Weights in bfloat16: the numbers of a float32 model whose weights were rounded, and masters that move by less than the rounding.
+// Weights in bfloat16: the numbers of a float32 model whose weights were rounded (to the last bit where weights are widened, to the
+// rounding of what they are multiplied with where the processor multiplies bfloat16), and masters that move by less than the rounding.
 #include <unistd.h>
 
 #include <cmath>
@@ -6,6 +7,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "engine/safetensors.h"
+#include "engine/torch/kernels_product.h"
 #include "tests/engine/torch/fixtures.h"
 
 namespace whet::engine {
@@ -62,7 +64,8 @@ void expect_same_rollouts(const std::vector<std::vector<Rollout>>& a, const std:
   }
 }
 
-TEST(BFloat16, IsTheFloat32ModelWhoseWeightsWereRoundedToTheLastBit) {
+TEST(BFloat16, IsTheFloat32ModelWhoseWeightsWereRoundedToTheLastBitWhereTheyAreWidened) {
+  const kernels::WidenedProducts scope;
   for (const ModelConfig& config : configs()) {
     const auto half = half_decoder(config), plain = rounded_decoder(config);
     ASSERT_FALSE(same_bytes(half->weights(), plain->weights())) << "the masters are not rounded";
@@ -74,6 +77,29 @@ TEST(BFloat16, IsTheFloat32ModelWhoseWeightsWereRoundedToTheLastBit) {
     const std::vector<std::vector<TokenId>> sequences = {{1, 2, 3, 4, 5, 30}, {9, 8}};
     EXPECT_EQ(ours.score(sequences, 1.0)[0].self_certainty, theirs.score(sequences, 1.0)[0].self_certainty);
   }
+}
+
+/// |a - b| / |b|, of whole vectors.
+double distance(const at::Tensor& a, const at::Tensor& b) {
+  return ((a - b).to(at::kDouble).norm() / b.to(at::kDouble).norm()).item<double>();
+}
+
+TEST(BFloat16, IsNearTheFloat32ModelWhereTheProcessorMultipliesIt) {
+  if (!kernels::multiplies_bfloat16()) GTEST_SKIP() << "this processor does not multiply bfloat16";
+  double largest_gradient = 0, largest_logprob = 0;
+  for (const ModelConfig& config : configs()) {
+    const auto half = half_decoder(config), plain = rounded_decoder(config);
+    TorchModel ours(half, {}), theirs(plain, {});
+    const at::Tensor got = at::tensor(accumulate(ours)), wanted = at::tensor(accumulate(theirs));
+    largest_logprob = std::max(largest_logprob, (got - wanted).abs().max().item<double>());
+    largest_gradient = std::max(largest_gradient, distance(half->gradients(), plain->gradients()));
+  }
+  fmt::print("in bfloat16, from the float32 model: log-probabilities {:.1e}, gradients {:.1e}\n", largest_logprob, largest_gradient);
+  // A number is rounded by at most 2^-9 of itself, .0011 on average (root of the mean square); a gradient has been through two
+  // dozen products.
+  EXPECT_GT(largest_gradient, 1e-4);
+  EXPECT_LT(largest_gradient, 24 * std::ldexp(1.0, -9));
+  EXPECT_LT(largest_logprob, 24 * std::ldexp(1.0, -9));
 }
 
 TEST(BFloat16, IsTheSameWhenNothingIsKeptToTrainIt) {
@@ -185,6 +211,7 @@ TEST_F(BFloat16Files, HoldWhatTheModelComputesWith) {
   for (const std::string& name : checkpoint.names()) EXPECT_EQ(checkpoint.get(name).dtype, DType::kBF16) << name;
   EXPECT_EQ(base::read_json_file(folder_ / "config.json").at("torch_dtype"), "bfloat16");
   // Read by a float32 model they are the same numbers.
+  const kernels::WidenedProducts scope;
   TorchModel plain(reopened(at::kFloat), {});
   expect_same_rollouts(sample(plain), sample(model_));
 }
@@ -224,6 +251,7 @@ TEST_F(BFloat16Files, MergeIntoAnyType) {
 }
 
 TEST(BFloat16, HasAdaptersInFloat32OverFrozenWeights) {
+  const kernels::WidenedProducts scope;
   const LoraOptions lora{.rank = 3, .alpha = 5, .targets = lora_targets(), .seed = 4};
   for (const ModelConfig& config : configs()) {
     const auto half = half_decoder(config, /*has_masters=*/false), plain = rounded_decoder(config);

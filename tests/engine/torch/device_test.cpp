@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/file.h"
+#include "engine/torch/kernels_product.h"
 #include "engine/torch/plain.h"
 #include "tests/engine/torch/fixtures.h"
 
@@ -51,6 +52,9 @@ class OnDevice : public testing::TestWithParam<DeviceCase> {
     decoder_ = std::make_shared<Decoder>(config_, GetParam().type, /*has_masters=*/true, device());
     decoder_->copy_from(*host_decoder_);
   }
+
+  // PyTorch's operations widen weights in bfloat16.
+  const kernels::WidenedProducts widened_;
 
   at::Device device() const { return GetParam().device == "cuda" ? at::Device(at::kCUDA, 0) : at::Device(at::kCPU); }
 

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/json.h"
 #include "engine/safetensors.h"
+#include "engine/torch/kernels_product.h"
 #include "tests/engine/torch/fixtures.h"
 
 namespace whet::engine {
@@ -47,6 +48,8 @@ void run(const std::filesystem::path& folder, const std::filesystem::path& seque
   decoder->load(folder);
   TorchModel model(decoder, {.shard_bytes = shard_bytes});
 
+  // In the peer's arithmetic: float32, of weights that are widened.
+  const kernels::WidenedProducts widened;
   auto half = std::make_shared<Decoder>(read_model_config(folder), at::kBFloat16);
   half->load(folder);
 
