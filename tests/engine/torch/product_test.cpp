@@ -141,7 +141,9 @@ TEST_F(BFloat16Product, SumsProductsOfRoundedNumbersInFloat32) {
     expect_sums(transposed(x, w, residual[0]), dx, dw.t(), residual[0], s.inner + 1, what + " with a bias");
     expect_sums(plain(dy, w), ddy, dw, none, s.columns, what + " backward");
     expect_sums(accumulated<BFloat16>(dy, x, start), ddy.t(), dx, start, s.rows + 1, what + " weight");
-    if (s.inner > 30) EXPECT_GT(relative_difference(transposed(x, w), at::mm(x.to(at::kDouble), dw.t())), 1e-4) << "x is rounded";
+    if (s.inner > 30) {
+      EXPECT_GT(relative_difference(transposed(x, w), at::mm(x.to(at::kDouble), dw.t())), 1e-4) << "x is rounded";
+    }
   }
 }
 
