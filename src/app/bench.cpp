@@ -173,7 +173,8 @@ Json measure_steps(const BenchOptions& options) {
   const double packed = token_median(&StepCount::packed);
   const auto shape_peak = [&](double rows) {
     if (!(rows >= 1) || !ceilings) return 0.0;
-    return engine::gemm_rate(engine::products(model.config(), subject.vocabulary, static_cast<std::int64_t>(rows)), train::precision_of(options.precision));
+    return engine::gemm_rate(engine::products(model.config(), subject.vocabulary, static_cast<std::int64_t>(rows)),
+                             train::precision_of(options.precision));
   };
   for (std::size_t i = 0; i < medians.size(); ++i) {
     if (medians[i].spans == 0) continue;
@@ -275,8 +276,8 @@ void print_report(const Json& r) {
     fmt::print("\n");
   }
   if (r.contains("gemm_peak_flops")) {
-    fmt::print("machine: product of 2048 x 2048 in {} {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["precision"].get<std::string>(), r["gemm_peak_flops"].get<double>() / 1e9,
-               r["memory_bytes_per_second"].get<double>() / 1e9);
+    fmt::print("machine: product of 2048 x 2048 in {} {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["precision"].get<std::string>(),
+               r["gemm_peak_flops"].get<double>() / 1e9, r["memory_bytes_per_second"].get<double>() / 1e9);
   } else {
     fmt::print("on {}, whose ceilings are not measured; the peak of memory is the host's\n", r["device"].get<std::string>());
   }

@@ -13,7 +13,8 @@ namespace whet::train {
 /// The choices of a field `precision`.
 inline base::Allowed precisions() { return base::one_of({"float32", "bfloat16"}); }
 inline constexpr const char* kAskedPrecisionHelp =
-    "float32, or bfloat16: weights are rounded to bfloat16, half the memory; arithmetic is float32";
+    "float32, or bfloat16: weights are rounded to bfloat16, half the memory, and so is what they are multiplied with where the "
+    "processor multiplies bfloat16 (AVX512_BF16), at twice the speed; the rest is float32";
 
 inline engine::Precision precision_of(const std::string& name) {
   return name == "bfloat16" ? engine::Precision::kBFloat16 : engine::Precision::kFloat32;
@@ -40,8 +41,8 @@ void visit_fields(ModelOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.device, "device", kDeviceHelp, anything());
   visit(o.precision, "precision",
-        "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; arithmetic, "
-        "gradients and optimizer are float32", precisions());
+        "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; products are "
+        "in bfloat16 where the processor has them (AVX512_BF16), their sums and all else in float32", precisions());
   visit(o.lora_rank, "lora-rank", "freeze the weights and train adapters of this rank over them (LoRA); 0: train the weights",
         count_from(0));
   visit(o.lora_alpha, "lora-alpha", "adapters are scaled by alpha / rank; 0: twice the rank", at_least(0));

@@ -1,6 +1,8 @@
 """--precision bfloat16 where a model is asked, trained and exported."""
 import json
+import os
 import unittest
+from unittest import mock
 
 from driver import SHORT, WhetTest, flags, read_metrics, read_safetensors
 
@@ -18,6 +20,7 @@ class Precision(WhetTest):
                 self.ok("generate", *common, "--task", "sort", "--count", 3, "--json").stdout,
                 self.ok("eval", *common, "--task", "sort", "--count", 12, "--json").stdout.replace(str(model), "MODEL")]
 
+    @mock.patch.dict(os.environ, WHET_WIDENED_PRODUCTS="1")
     def test_a_model_that_is_asked_in_bfloat16_is_the_one_whose_weights_were_rounded(self):
         rounded = self.folder / "rounded"
         self.ok("export", self.model, "--out", rounded, "--dtype", "bfloat16")
@@ -26,6 +29,16 @@ class Precision(WhetTest):
         self.assertEqual(self.asked(rounded, "bfloat16"), wanted)
         self.assertEqual(self.asked(self.model, "bfloat16"), wanted)
         self.assertNotEqual(self.asked(self.model, "float32")[0], wanted[0])
+
+    def test_what_products_of_bfloat16_are_computed_in_is_said_and_can_be_chosen(self):
+        def said(**environment):
+            with mock.patch.dict(os.environ, environment):
+                out = self.ok("bench", "--steps", 1, "--warm-up", 0, "--problems", 1, "--threads", 1, "--precision", "bfloat16", "--json")
+            return json.loads(out.stdout)["versions"]
+        with open("/proc/cpuinfo") as cpuinfo:
+            flags_of_processor = next((line.split() for line in cpuinfo if line.startswith("flags")), [])
+        self.assertIn("products of bfloat16 in " + ("bfloat16" if "avx512_bf16" in flags_of_processor else "float32"), said())
+        self.assertIn("products of bfloat16 in float32", said(WHET_WIDENED_PRODUCTS="1"))
 
     def test_a_run_in_bfloat16_starts_at_its_own_base_and_leaves_a_folder_of_that_type(self):
         run = self.folder / "run"

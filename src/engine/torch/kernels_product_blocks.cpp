@@ -1,7 +1,9 @@
 #include "engine/torch/kernels_product_blocks.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
+#include <type_traits>
 #include <utility>
 
 #include "engine/torch/simd_math.h"
@@ -263,7 +265,9 @@ WHET_INLINE void lay_lines(const W* w, std::int64_t stride, std::int64_t inner, 
           Lines::lay(from + r * stride, stride, last - r, std::integral_constant<std::int64_t, kWidth>(), to);
         }
       } else {
-        for (std::int64_t r = first; r < last; r += Lines::kNumbers, to += kWidth) Lines::lay(from + r * stride, stride, last - r, valid - column, to);
+        for (std::int64_t r = first; r < last; r += Lines::kNumbers, to += kWidth) {
+          Lines::lay(from + r * stride, stride, last - r, valid - column, to);
+        }
       }
     }
   }
@@ -296,13 +300,16 @@ WHET_INLINE void round_rows(const float* x, std::int64_t stride, std::int64_t in
 // The same loops for a generation of processors. Lambdas, because a template cannot be given a target.
 #define WHET_BLOCK(TARGET, BODY) [](const Block& t) TARGET { BODY; }
 #define WHET_LAY(W, TARGET, BODY) [](const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) TARGET { BODY; }
-#define WHET_IN_FLOAT32(W, LINES, TARGET, V)                                                      \
-  Arithmetic<W> {                                                                                 \
-    1, WHET_BLOCK(TARGET, (run_rows<Floats, V>(t))), WHET_BLOCK(TARGET, (run_tiles<Floats, V>(t))), \
-        WHET_LAY(W, TARGET, (lay_columns<Widened, V>(w, stride, inner, valid, panel))),           \
-        WHET_LAY(W, TARGET, (lay_lines<LINES, kPanel>(w, stride, inner, valid, panel))),          \
-        WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kPanel>(w, stride, inner, valid, panel))), \
-        WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kRows>(w, stride, inner, valid, panel))), nullptr \
+#define WHET_IN_FLOAT32(W, LINES, TARGET, V)                                                  \
+  Arithmetic<W> {                                                                             \
+    1,                                                                                        \
+    WHET_BLOCK(TARGET, (run_rows<Floats, V>(t))),                                             \
+    WHET_BLOCK(TARGET, (run_tiles<Floats, V>(t))),                                            \
+    WHET_LAY(W, TARGET, (lay_columns<Widened, V>(w, stride, inner, valid, panel))),           \
+    WHET_LAY(W, TARGET, (lay_lines<LINES, kPanel>(w, stride, inner, valid, panel))),          \
+    WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kPanel>(w, stride, inner, valid, panel))), \
+    WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kRows>(w, stride, inner, valid, panel))), \
+    nullptr                                                                                   \
   }
 
 #define WHET_X86_64_V3 __attribute__((target("arch=x86-64-v3")))
