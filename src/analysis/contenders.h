@@ -16,8 +16,9 @@ namespace whet::analysis {
 struct ContenderOptions {
   /// Steps to average, at most.
   int count = 5;
-  /// A contender's value lies less than this (nats) below the best one: what already counts as a fall does not belong.
-  double margin = WatchOptions{}.logprob_margin;
+  /// A contender's value lies less than this (nats) below the best one. Half of what counts as a fall: where the values still rise
+  /// steeply, more would average in what the policy has left behind.
+  double margin = 0.02;
 };
 
 /// The best steps so far, online: a step that is among them at the end was among them from its measurement on, so that its

@@ -23,8 +23,8 @@ Contenders fed(const std::vector<double>& values, const ContenderOptions& option
 }
 
 TEST(Contenders, AreTheBestStepsWithinTheMarginInTheirOrder) {
-  EXPECT_THAT(fed({-0.35, -0.15, -0.12, -0.10, -0.11, -0.13, -0.20}).steps(), ElementsAre(10, 15, 20, 25));
-  EXPECT_THAT(fed({-0.35, -0.15, -0.12, -0.10, -0.11, -0.13, -0.20}, {.count = 2}).steps(), ElementsAre(15, 20));
+  EXPECT_THAT(fed({-0.35, -0.15, -0.115, -0.10, -0.11, -0.13, -0.20}).steps(), ElementsAre(10, 15, 20));
+  EXPECT_THAT(fed({-0.35, -0.15, -0.115, -0.10, -0.11, -0.13, -0.20}, {.count = 2}).steps(), ElementsAre(15, 20));
   EXPECT_THAT(fed({-0.5, -0.125, -0.0}, {.margin = 0.125}).steps(), ElementsAre(10));  // the margin's edge is outside
   EXPECT_THAT(fed({-0.5, -0.125, -0.0}, {.margin = 0.25}).steps(), ElementsAre(5, 10));
   EXPECT_THAT(fed({}).steps(), IsEmpty());

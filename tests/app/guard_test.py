@@ -15,7 +15,7 @@ def weights(path, dtype="F32"):
     return {name: array.array("f", bytes(data[slice(*entry["data_offsets"])])) for name, entry in tensors.items()}
 
 
-def best_steps(run, count, margin=0.04):
+def best_steps(run, count, margin=0.02):
     """What docs/watching.md says is averaged: the likeliest steps to the base, the base itself aside."""
     values = {line["step"]: line["base_logprob"] for line in read_metrics(run) if "base_logprob" in line}
     best = sorted(values, key=lambda step: (-values[step], step))
