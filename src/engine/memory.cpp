@@ -61,7 +61,11 @@ std::int64_t adapter_parameter_count(const ModelConfig& c, const LoraOptions& lo
 
 std::int64_t MemoryPlan::rollout_bytes() const { return sum(rollout); }
 std::int64_t MemoryPlan::update_bytes() const { return sum(update); }
-std::int64_t MemoryPlan::peak() const { return sum(always) + std::max(rollout_bytes(), update_bytes()); }
+
+std::int64_t MemoryPlan::peak() const {
+  constexpr std::int64_t kLargest = std::int64_t{1} << 60;
+  return sum(always) + std::min(rollout_bytes(), kLargest) + std::min(update_bytes(), kLargest);
+}
 
 std::int64_t micro_batch_rows(const MemorySettings& s) {
   const std::int64_t response = std::max<std::int64_t>(1, s.response_tokens - 1);  // the last token is no input

@@ -46,13 +46,14 @@ struct MemoryPlan {
   std::int64_t trained = 0;        ///< parameters that are
   std::vector<MemoryUse> always;   ///< from the first update on
   std::vector<MemoryUse> rollout;  ///< while sampling
-  std::vector<MemoryUse> update;   ///< while the gradient is computed; takes the place of what sampling held
+  std::vector<MemoryUse> update;   ///< while the gradient is computed
   std::int64_t micro_batch_rows = 0;
   std::int64_t sequences_at_once = 0;
 
   std::int64_t rollout_bytes() const;
   std::int64_t update_bytes() const;
-  /// What stays, and the larger of the two phases.
+  /// What stays and both phases: the process keeps what a phase gives back (torch/entry.cpp), and a cache of hundreds of
+  /// megabytes in one piece finds no room between what was laid there meanwhile.
   std::int64_t peak() const;
 };
 

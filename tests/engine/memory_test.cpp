@@ -58,6 +58,8 @@ TEST(MemoryPlan, AsksForMoreWhenARunAsksForMore) {
   EXPECT_GT(with([](auto& s) { s.prompts = 4; }).rollout_bytes(), plan.rollout_bytes());
   EXPECT_EQ(with([](auto& s) { s.prompts = 4; }).update_bytes(), plan.update_bytes());
   EXPECT_GT(with([](auto& s) { s.response_tokens = 2048; }).peak(), plan.peak());
+  EXPECT_EQ(with([](auto& s) { s.prompts = 4; }).peak() - plan.peak(),
+            with([](auto& s) { s.prompts = 4; }).rollout_bytes() - plan.rollout_bytes()) << "the process keeps what a phase gives back";
   EXPECT_EQ(with([](auto& s) { s.frozen_models = 2; }).peak() - plan.peak(), 4 * plan.parameters);
   EXPECT_LT(with([](auto& s) { s.vocabulary = 1000; }).rollout_bytes(), plan.rollout_bytes());
 }
