@@ -77,9 +77,9 @@ def judging():
         yield "sort-weak", reward, "3.5e-4", 0, {}
 
 
-# Of the average of weights: steps until a run of this reward has had its peak and fallen.
-LENGTHS = {"majority-vote": 110, "trajectory-entropy": 125, "probability": 110, "semantic-entropy": 110, "token-entropy": 65,
-           "self-certainty": 45}
+# Of the average of weights: steps in which most runs of this reward have had their peak and fallen, of the making and the judging half.
+LENGTHS = {"majority-vote": (125, 110), "trajectory-entropy": (150, 125), "probability": (125, 110), "semantic-entropy": (125, 110),
+           "token-entropy": (70, 65), "self-certainty": (45, 45)}
 
 
 def average_making():
@@ -88,6 +88,10 @@ def average_making():
             yield base, reward, "3.5e-4", 5, {}
     for reward in ("majority-vote", "trajectory-entropy"):
         yield "s11@1200", reward, "3.5e-4", 5, {}
+    yield "m11@2000", "token-entropy", "5e-5", 5, {}
+    yield "s11@2500", "self-certainty", "5e-5", 5, {}
+    yield "m11@2000", "majority-vote", "2.5e-4", 6, {}
+    yield "s11@2500", "majority-vote", "3.5e-4", 9, {"temperature": 0.6}
 
 
 def average_judging():
@@ -140,7 +144,7 @@ def make(split, runs):
         if split.startswith("average"):
             slow, hasty = rate == "2.5e-4", "temperature" in extra
             options |= {"checkpoint-every": 5, "keep-checkpoints": 100,
-                        "steps": 150 if slow else 50 if hasty else LENGTHS[reward]}
+                        "steps": 150 if slow else 50 if hasty else LENGTHS[reward][split == "average-judging"]}
         subprocess.run([WHET, "train", *(str(part) for key, value in options.items() for part in (f"--{key}", value))],
                        check=True)
 
