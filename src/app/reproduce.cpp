@@ -190,7 +190,11 @@ findings::PageFacts facts_of(const findings::Runs& runs, bool quick) {
   std::set<std::string> programs;
   for (const auto& [name, run] : runs) {
     facts.seconds += store::seconds_of(run);
-    const auto text = [&run](const char* key) { return run.manifest.value(key, std::string("unknown")); };
+    // A build outside of git has no revision: null.
+    const auto text = [&run](const char* key) {
+      const auto found = run.manifest.find(key);
+      return found != run.manifest.end() && found->is_string() ? found->get<std::string>() : std::string("unknown");
+    };
     programs.insert(
         fmt::format("{} {}, revision {}, {}", text("program"), text("version"), text("revision"), text("engine")));
   }
