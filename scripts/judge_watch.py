@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Judges the label-free watch: makes runs on which it was chosen and others on which it is judged, and compares.
 
-    scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both|average-making|average-judging]
+    scripts/judge_watch.py make  [--runs DIR] [--split making|judging|both|average-making|average-judging|average-confirming]
     scripts/judge_watch.py judge [--runs DIR] [--split ...] [--exact] [--json]
     scripts/judge_watch.py judge --findings DIR [--json]
 
@@ -33,7 +33,8 @@ STEPS = 200
 
 # name: mixture, seed of the pre-training. BASE@STEP is a checkpoint of it.
 BASES = {"s11": ("s", 11), "m11": ("m", 11), "w11": ("wrong", 11), "v11": ("verify", 11),
-         "s12": ("s", 12), "m12": ("m", 12), "w12": ("wrong", 12), "v12": ("verify", 12)}
+         "s12": ("s", 12), "m12": ("m", 12), "w12": ("wrong", 12), "v12": ("verify", 12),
+         "s13": ("s", 13), "m13": ("m", 13)}
 
 
 def making():
@@ -79,7 +80,7 @@ def judging():
 
 # Of the average of weights: steps in which most runs of this reward have had their peak and fallen, of the making and the judging half.
 LENGTHS = {"majority-vote": (125, 110), "trajectory-entropy": (150, 125), "probability": (125, 110), "semantic-entropy": (125, 110),
-           "token-entropy": (70, 65), "self-certainty": (45, 45)}
+           "token-entropy": (70, 65), "self-certainty": (45, 45), "self-verification": (60, 60)}
 
 
 def average_making():
@@ -109,7 +110,25 @@ def average_judging():
             yield base, "majority-vote", "3.5e-4", 10, {"temperature": temperature}
 
 
-SPLITS = {"making": making, "judging": judging, "average-making": average_making, "average-judging": average_judging}
+def average_confirming():
+    """More runs, on bases of a third pre-training, listed when those of average_judging had been judged."""
+    bases = ("s13@2500", "m13@2000", "sort-medium", "s13@1600")
+    for base in bases:
+        for reward in ("majority-vote", "trajectory-entropy", "probability", "semantic-entropy"):
+            yield base, reward, "3.5e-4", 11, {}
+        yield base, "majority-vote", "2.5e-4", 12, {}
+    for base in bases[:3]:
+        for reward in ("token-entropy", "self-certainty"):
+            yield base, reward, "5e-5", 11, {}
+    for base in bases[:2]:
+        for temperature in (0.6, 0.8):
+            yield base, "majority-vote", "3.5e-4", 13, {"temperature": temperature}
+    yield "v12@2500", "self-verification", "3.5e-4", 11, {}
+    yield "v12@2500", "self-verification", "3.5e-4", 11, {"verifier": "base"}
+
+
+SPLITS = {"making": making, "judging": judging, "average-making": average_making, "average-judging": average_judging,
+          "average-confirming": average_confirming}
 # Their majority is mostly wrong, or nearly so: no label-free signal can help there, and the goal leaves them out.
 MISALIGNED = ("w11@2500", "w12@2500", "sort-weak")
 
@@ -144,7 +163,7 @@ def make(split, runs):
         if split.startswith("average"):
             slow, hasty = rate == "2.5e-4", "temperature" in extra
             options |= {"checkpoint-every": 5, "keep-checkpoints": 100,
-                        "steps": 150 if slow else 50 if hasty else LENGTHS[reward][split == "average-judging"]}
+                        "steps": 150 if slow else 50 if hasty else LENGTHS[reward][split != "average-making"]}
         subprocess.run([WHET, "train", *(str(part) for key, value in options.items() for part in (f"--{key}", value))],
                        check=True)
 
