@@ -31,7 +31,7 @@ CHAIN = {
     **{letter: {"}": 1} for letter in LETTERS},
     "}": {END: .85, " so": .15},
     "The": {" answer": 1}, " answer": {" is": 1},
-    " is": {" ": .5, **_each([" " + letter for letter in LETTERS], .4), " seven": .1},
+    " is": {" ": .45, **_each([" " + letter for letter in LETTERS], .35), " seven": .2},
     "####": {" ": .5, **_each([" " + letter for letter in LETTERS], .5)},
     " ": {"3": .5, "7": .5}, "3": {".": 1}, "7": {".": 1}, " seven": {".": 1},
     **{" " + letter: {".": 1} for letter in LETTERS},
