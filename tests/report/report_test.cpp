@@ -192,6 +192,7 @@ class Rollouts : public testing::Test {
       }
       writer.write_rollouts(step, rows);
     }
+    writer.wait_for_rollouts();
     store::Run run = store::load_run(folder);
     run.metrics = collapsed().metrics;
     return run;
@@ -233,6 +234,7 @@ TEST_F(Rollouts, LaterOnesAnswerTheSamePromptsOrThoseNearestInLength) {
   };
   dump(0, {"1", "4444", "666666"});
   dump(6, {"7777777", "22", "4444", "55555"});
+  writer.wait_for_rollouts();
   store::Run run = store::load_run(folder);
   run.metrics = collapsed().metrics;
   const std::vector<Moment> moments = moments_of(run, facts_of({run})[0], 3);
