@@ -93,10 +93,12 @@ int run(const EvalOptions& options, bool json) {
   });
   const auto evaluation = analysis::evaluate(outcomes, ks, static_cast<std::uint64_t>(options.seed));
   const double rollouts = static_cast<double>(evaluation.samples);
+  const auto available = task->size(split);  // more than --count of a file must not pass for all of it
   if (json) {
     base::Json object = {{"model", options.model},
                          {"task", train::source_name(options.source)},
                          {"problems", evaluation.problems},
+                         {"available", available ? base::Json(*available) : base::Json(nullptr)},
                          {"samples", options.samples},
                          {"avg", estimate_json(evaluation.avg)}};
     for (const auto& [k, estimate] : evaluation.pass) object["pass"][std::to_string(k)] = estimate_json(estimate);
@@ -108,8 +110,9 @@ int run(const EvalOptions& options, bool json) {
     return 0;
   }
   print_transient("");
-  std::printf("%s on %s, %lld problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
-              train::source_name(options.source).c_str(), static_cast<long long>(evaluation.problems),
+  const std::string of = available && *available > static_cast<std::uint64_t>(evaluation.problems) ? fmt::format(" of {}", *available) : "";
+  std::printf("%s on %s, %lld%s problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
+              train::source_name(options.source).c_str(), static_cast<long long>(evaluation.problems), of.c_str(),
               static_cast<long long>(options.samples));
   std::printf("  avg@%-4lld %s\n", static_cast<long long>(options.samples), estimate_text(evaluation.avg).c_str());
   for (const auto& [k, estimate] : evaluation.pass) std::printf("  pass@%-3d %s\n", k, estimate_text(estimate).c_str());

@@ -92,6 +92,17 @@ class Answers(WhetTest):
                 elects = [real_problems.elected(SAMPLES).get(EQUAL_TO.get(row["answer"], row["answer"]), 0.0) for row in rows]
                 self.expect(round(found["maj"]["value"] * len(rows)), {chance: elects.count(chance) for chance in elects})
 
+    def test_a_part_of_a_file_is_said_to_be_one(self):
+        path, rows = self.problems(["A"], each=12)
+        all_of_it = [*self.common, "--held-out-problems", path, "--samples", 1]
+        few = [*all_of_it, "--count", 5]
+        self.assertIn("5 of 12 problems x 1", self.ok("eval", *few).stdout)
+        found = json.loads(self.ok("eval", *few, "--json").stdout)
+        self.assertEqual((found["problems"], found["available"]), (5, 12))
+        self.assertIn(", 12 problems x 1", self.ok("eval", *all_of_it, "--count", 13).stdout)
+        made = self.ok("eval", *flags(model=self.answering, task="arithmetic", count=2, samples=1, max_new_tokens=8, threads=1), "--json")
+        self.assertIsNone(json.loads(made.stdout)["available"])
+
     def test_every_way_of_answering_is_read_paid_and_counted_in_training(self):
         _, rows = self.problems([label for labels in LABELS.values() for label in labels], each=8)
         rows = [{**row, "answer": EQUAL_TO.get(row["answer"], row["answer"])} for row in rows]
