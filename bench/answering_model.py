@@ -39,8 +39,8 @@ CHAIN = {
     # To the length limit: without an answer, behind a box that is closed, in one that is not.
     " and": {" and": 1}, " so": {" so": 1}, " unknown": {" unknown": 1},
 }
-KINDS = ("number in a box", "letter in a box", "box, then cut", "number in words", "letter in words", "word", "number behind ####",
-         "letter behind ####", "no answer", "no answer, cut", "open box, cut")
+KINDS = ("number in a box", "letter in a box", "box, then cut", "number in words", "letter in words", "word",
+         "number behind ####", "letter behind ####", "no answer", "no answer, cut", "open box, cut")
 _LOGIT = 40.0  # of what may follow, before the logarithm of its probability; what may not has 0: 1e-12 with all its words
 
 
@@ -61,7 +61,7 @@ def read_response(text, is_cut):
 
 
 def paths(least=1e-12):
-    """Every response as (probability, kind, answer, is_cut), for limits of some 30 tokens on; rarer ones than `least` are left out."""
+    """Every response as (probability, kind, answer, is_cut), for limits of some 30 tokens on, without those rarer than `least`."""
     found, open_paths = [], [("", START, 1.0)]
     while open_paths:
         text, state, probability = open_paths.pop()
@@ -130,7 +130,8 @@ def write_model(folder, tokenizer, hidden_size, layers, heads, key_value_heads, 
     # The columns behind the states' have signs alone, so that every embedding has one length, and the head does not read them.
     states = {state: column for column, state in enumerate(CHAIN)}
     rest, size = hidden_size - len(states), .02
-    marks = {state: array.array("f", [float(column == at) for at in range(len(states))]).tobytes() for state, column in states.items()}
+    marks = {state: array.array("f", [float(column == at) for at in range(len(states))]).tobytes()
+             for state, column in states.items()}
     signs = [array.array("f", (draws.choice((-size, size)) for _ in range(rest))).tobytes() for _ in range(97)]
     read = 1 / math.sqrt((1 + rest * size * size) / hidden_size + 1e-6)  # a state's 1 behind the last norm
     state_of = {ids[text]: text for text in CHAIN if text != START}
@@ -159,7 +160,8 @@ def write_model(folder, tokenizer, hidden_size, layers, heads, key_value_heads, 
                 ("self_attn.q_norm", [head_dim], ones), ("self_attn.k_norm", [head_dim], ones),
                 ("self_attn.q_proj", [query, hidden_size], noise), ("self_attn.k_proj", [key, hidden_size], noise),
                 ("self_attn.v_proj", [key, hidden_size], noise), ("self_attn.o_proj", [hidden_size, query], zeros),
-                ("mlp.gate_proj", [intermediate_size, hidden_size], noise), ("mlp.up_proj", [intermediate_size, hidden_size], noise),
+                ("mlp.gate_proj", [intermediate_size, hidden_size], noise),
+                ("mlp.up_proj", [intermediate_size, hidden_size], noise),
                 ("mlp.down_proj", [hidden_size, intermediate_size], zeros)):
             tensors[f"model.layers.{layer}.{name}.weight"] = (shape, content)
     tensors["model.norm.weight"] = ([hidden_size], ones)

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Real files of problems through `whet eval` and `whet train`, with a model of 100M parameters whose answers are known in law.
 
-Usage: bench/real_problems.py --data FOLDER --tokenizer FOLDER [--whet build/whet] [--files aime24 ...] [--model FOLDER] [--nice N]
+Usage: bench/real_problems.py --data FOLDER --tokenizer FOLDER [--whet build/whet] [--files aime24 ...] [--model FOLDER]
 FOLDER of --data has aime24.jsonl, amc.jsonl, gpqa_diamond.jsonl and math500.jsonl: {prompt, answer}, a line each. FOLDER of
 --tokenizer has the tokenizer.json and tokenizer_config.json of Qwen2.5 or Qwen3. The model (answering_model.py) answers in a
 box, in words and behind ####, with numbers and letters, and sometimes not at all, or runs on to the limit. Of each file all
@@ -31,7 +31,7 @@ import answering_model
 # Rollouts of each problem: so many that some 7 of AIME's answers, which are the hardest to meet, come out right.
 SAMPLES = {"aime24": 64, "amc": 8, "gpqa_diamond": 4, "math500": 4}
 SHAPE = dict(hidden_size=256, layers=22, heads=4, key_value_heads=2, head_dim=64, intermediate_size=1024, vocabulary=151936)
-TRAIN = dict(steps=2, prompts=2, samples=8, eval_every=1, eval_problems=4, eval_samples=2, rollouts_every=1)
+TRAIN = dict(steps=2, prompts=4, samples=8, eval_every=1, eval_problems=4, eval_samples=2, rollouts_every=1)
 REWARDS = ("majority-vote", "ground-truth")
 LIMIT = 32
 TAIL = 1e-4
@@ -42,12 +42,17 @@ def flags(options):
     return [part for name, value in options.items() for part in ("--" + name.replace("_", "-"), str(value))]
 
 
+def read_lines(path):
+    """The rows of JSON Lines. A problem may hold signs that splitlines() takes for line ends."""
+    return [json.loads(line) for line in path.read_text().split("\n") if line]
+
+
 def form_of(label):
     """The number or letter that a label is equal to, as the model writes it; None where that is neither."""
     if letter := re.fullmatch(r"(?:\\text\{\()?([A-E])(?:\)\})?", label):
         return letter[1]
-    number = re.fullmatch(r"(?:[a-z]=)?(?:\\\$)?(\d{1,3}(?:,(?:\\!)?\d{3})+|\d+)(?:\.0+)?(?:\^\\circ|\\%)?(?:\s*\\(?:text|mbox)\{[^}]*\}(?:\^2)?)?",
-                          label)
+    number = re.fullmatch(r"(?:[a-z]=)?(?:\\\$)?(\d{1,3}(?:,(?:\\!)?\d{3})+|\d+)(?:\.0+)?"
+                          r"(?:\^\\circ|\\%)?(?:\s*\\(?:text|mbox)\{[^}]*\}(?:\^2)?)?", label)
     return str(int(re.sub(r"\D", "", number[1]))) if number else None
 
 
@@ -149,7 +154,8 @@ def evaluate(name, labels, base, checks, nice):
     for form, problems in forms.items():
         right[sum(path[0] for path in paths if form is not None and path[2] == form)] += problems * samples
         elects[elected(samples).get(form, 0.0)] += problems
-    cells = [checks.count(f"{name}: rollouts {what}", round(found[key] * rollouts), {sum(path[0] for path in paths if holds(path)): rollouts})
+    cells = [checks.count(f"{name}: rollouts {what}", round(found[key] * rollouts),
+                          {sum(path[0] for path in paths if holds(path)): rollouts})
              for what, key, holds in (("with an answer", "answered", lambda path: path[2] is not None),
                                       ("cut at the limit", "truncated", lambda path: path[3]))]
     cells.append(checks.count(f"{name}: right rollouts", round(found["avg"]["value"] * rollouts), right))
@@ -161,8 +167,7 @@ def read_rollouts(folder, name, label_of, checks, text_of):
     """{(step, prompt): rows} of a run's dumps, each held against its tokens; rows get `kind`, `read` and `right`."""
     groups = collections.defaultdict(list)
     for path in sorted((folder / "rollouts").glob("*.jsonl")):
-        for line in path.read_text().splitlines():
-            row = json.loads(line)
+        for row in read_lines(path):
             where = f"{name}: step {row['step']}: {row['output']!r}"
             is_cut = text_of.get(row["tokens"][-1]) != answering_model.END
             text = "".join(text_of.get(token, "\N{REPLACEMENT CHARACTER}") for token in row["tokens"][:None if is_cut else -1])
@@ -201,7 +206,7 @@ def train(name, reward, label_of, base, checks, text_of, nice, kinds_seen, work=
         _, peak = run([base[0], "train", *base[1:], *options, "--out", folder], nice)
         what = f"{name}, {reward}"
         groups = read_rollouts(folder, what, label_of, checks, text_of)
-        metrics = {row["step"]: row for row in map(json.loads, (folder / "metrics.jsonl").read_text().splitlines()) if row["step"] > 0}
+        metrics = {row["step"]: row for row in read_lines(folder / "metrics.jsonl")}
     rows = [row for group in groups.values() for row in group]
     wanted = work["steps"] * work["prompts"] * work["samples"]
     checks.require(len(rows) == wanted, f"{what}: {len(rows)} rollouts, want {wanted}")
@@ -210,7 +215,8 @@ def train(name, reward, label_of, base, checks, text_of, nice, kinds_seen, work=
     for key, group in groups.items():
         for row in group:
             pay = row["right"] if reward == "ground-truth" else row["read"] is not None and row["read"] == votes[key][0]
-            checks.require(row["score"] == pay, f"{what}: step {row['step']}: {row['output']!r} is paid {row['score']}, want {pay:d}")
+            checks.require(row["score"] == pay,
+                           f"{what}: step {row['step']}: {row['output']!r} is paid {row['score']}, want {pay:d}")
     for step in range(1, work["steps"] + 1):
         chosen = {key: group for key, group in groups.items() if key[0] == step}
         of_step = [row for group in chosen.values() for row in group]
@@ -221,7 +227,8 @@ def train(name, reward, label_of, base, checks, text_of, nice, kinds_seen, work=
                 ("majority_ratio", sum(votes[key][1] / len(group) for key, group in chosen.items()) / len(chosen)),
                 ("label_accuracy", sum(votes[key][0] is not None and votes[key][0] == form_of(label_of[key[1]])
                                        for key in chosen) / len(chosen))):
-            checks.require(abs(metrics[step][metric] - value) < 1e-9, f"{what}: step {step}: {metric} {metrics[step][metric]}, want {value}")
+            checks.require(abs(metrics[step][metric] - value) < 1e-9,
+                           f"{what}: step {step}: {metric} {metrics[step][metric]}, want {value}")
     kinds_seen.update(row["kind"] for row in rows)
     answers = {row["read"] for row in rows} - {None}
     return [name, reward, len(rows), sum(row["read"] is not None for row in rows), sum(row["truncated"] for row in rows),
@@ -255,7 +262,7 @@ def main():
         print(f"{parameters / 1e6:.1f}M parameters, responses of at most {LIMIT} tokens; counts (expected; bounds)\n", flush=True)
         for name in options.files:
             path = options.data / f"{name}.jsonl"
-            problems = [json.loads(line) for line in path.read_text().splitlines()]
+            problems = read_lines(path)
             label_of = {problem["prompt"]: problem["answer"] for problem in problems}
             common = flags(dict(model=model, task="file", chat_template="all", max_new_tokens=LIMIT, threads=options.threads))
             measured.append(evaluate(name, [problem["answer"] for problem in problems],
@@ -269,8 +276,8 @@ def main():
         if not options.model:
             shutil.rmtree(model)
     print_table(["measured", "problems x rollouts", "answered", "cut at the limit", "right", "right votes", "peak"], measured)
-    print_table(["trained", "reward", "rollouts", "answered", "cut", "ways / answers", "right", "votes", "planned", "peak", "planned / peak"],
-                trained)
+    print_table(["trained", "reward", "rollouts", "answered", "cut", "ways / answers", "right", "votes", "planned", "peak",
+                 "planned / peak"], trained)
     for kind in answering_model.KINDS:
         checks.require(kind in kinds_seen, f"no trained rollout is '{kind}'")
     for fault in checks.faults:

@@ -110,7 +110,8 @@ int run(const EvalOptions& options, bool json) {
     return 0;
   }
   print_transient("");
-  const std::string of = available && *available > static_cast<std::uint64_t>(evaluation.problems) ? fmt::format(" of {}", *available) : "";
+  const bool is_part = available && *available > static_cast<std::uint64_t>(evaluation.problems);
+  const std::string of = is_part ? fmt::format(" of {}", *available) : "";
   std::printf("%s on %s, %lld%s problems x %lld rollouts (95 %% intervals over problems)\n", options.model.c_str(),
               train::source_name(options.source).c_str(), static_cast<long long>(evaluation.problems), of.c_str(),
               static_cast<long long>(options.samples));

@@ -20,7 +20,8 @@ import real_problems
 SHAPE = dict(hidden_size=48, layers=2, heads=2, key_value_heads=1, head_dim=16, intermediate_size=32)
 SAMPLES = 4
 TRAIN = dict(steps=2, prompts=8, samples=16, eval_every=2, eval_problems=2, eval_samples=2, rollouts_every=1, learning_rate=1e-6)
-LABELS = {"letters": ["A", "(B)", "\\text{(C)}", "D"], "in a box only": ["204", "104.0", "$2$"], "in words and behind #### only": ["7"]}
+LABELS = {"letters": ["A", "(B)", "\\text{(C)}", "D"], "in a box only": ["204", "104.0", "$2$"],
+          "in words and behind #### only": ["7"]}
 EQUAL_TO = {"(B)": "B", "104.0": "104", "$2$": "2", "\\text{(C)}": "C"}
 
 
@@ -67,7 +68,8 @@ class Answers(WhetTest):
         cls.common = flags(dict(model=cls.answering, task="file", chat_template="all", max_new_tokens=32, threads=1))
 
     def problems(self, labels, each=1):
-        rows = [{"id": f"{label}{i}", "prompt": f"Number {i}: 7 or {label}", "answer": label} for label in labels for i in range(each)]
+        rows = [{"id": f"{label}{i}", "prompt": f"Number {i}: 7 or {label}", "answer": label}
+                for label in labels for i in range(each)]
         return self.write("problems.jsonl", "".join(json.dumps(row) + "\n" for row in rows)), rows
 
     def expect(self, seen, chances):
@@ -82,14 +84,17 @@ class Answers(WhetTest):
         for what, labels in LABELS.items():
             with self.subTest(what):
                 path, rows = self.problems(labels, each=240 // len(labels))
-                found = json.loads(self.ok("eval", *self.common, "--held-out-problems", path, *flags(count=len(rows), samples=SAMPLES), "--json").stdout)
+                found = json.loads(self.ok("eval", *self.common, "--held-out-problems", path,
+                                           *flags(count=len(rows), samples=SAMPLES), "--json").stdout)
                 rollouts = len(rows) * SAMPLES
                 self.assertEqual(found["problems"], len(rows))
-                self.expect(round(found["answered"] * rollouts), {sum(p for p, _, answer, _ in paths if answer is not None): rollouts})
+                self.expect(round(found["answered"] * rollouts),
+                            {sum(p for p, _, answer, _ in paths if answer is not None): rollouts})
                 self.expect(round(found["truncated"] * rollouts), {sum(p for p, _, _, is_cut in paths if is_cut): rollouts})
-                right = [sum(p for p, _, answer, _ in paths if answer == EQUAL_TO.get(row["answer"], row["answer"])) for row in rows]
+                wanted = [EQUAL_TO.get(row["answer"], row["answer"]) for row in rows]
+                right = [sum(p for p, _, answer, _ in paths if answer == form) for form in wanted]
                 self.expect(round(found["avg"]["value"] * rollouts), {chance: SAMPLES * right.count(chance) for chance in right})
-                elects = [real_problems.elected(SAMPLES).get(EQUAL_TO.get(row["answer"], row["answer"]), 0.0) for row in rows]
+                elects = [real_problems.elected(SAMPLES).get(form, 0.0) for form in wanted]
                 self.expect(round(found["maj"]["value"] * len(rows)), {chance: elects.count(chance) for chance in elects})
 
     def test_a_part_of_a_file_is_said_to_be_one(self):
@@ -100,7 +105,8 @@ class Answers(WhetTest):
         found = json.loads(self.ok("eval", *few, "--json").stdout)
         self.assertEqual((found["problems"], found["available"]), (5, 12))
         self.assertIn(", 12 problems x 1", self.ok("eval", *all_of_it, "--count", 13).stdout)
-        made = self.ok("eval", *flags(model=self.answering, task="arithmetic", count=2, samples=1, max_new_tokens=8, threads=1), "--json")
+        made = self.ok("eval", *flags(model=self.answering, task="arithmetic", count=2, samples=1, max_new_tokens=8, threads=1),
+                       "--json")
         self.assertIsNone(json.loads(made.stdout)["available"])
 
     def test_every_way_of_answering_is_read_paid_and_counted_in_training(self):
