@@ -13,7 +13,8 @@ import statistics
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-GOALS = {"trl": 10, "generate": 20, "llama.cpp": 2, "memory": 0.5}
+GOALS = {"trl": 10, "generate": 20, "llama.cpp": 2, "memory": 0.5, "share": 0.6}
+LARGE = 5_000_000  # parameters from which a step is to come near the peak: below, layers are too narrow
 
 
 def median(values):
@@ -122,16 +123,23 @@ def step_table(cases):
                  "| by wall clock | plain / whet | MiB, TRL / plain / whet (share of TRL's)", rows)
 
 
+def share_of_peak(case):
+    """Of the machine's float32 products, over a whole step; None where the peak was not measured."""
+    if "gemm_peak_flops" not in case:
+        return None
+    own = median([step_seconds(row, clock_of(case)) for row in case["programs"]["whet"]])
+    return median([row["flops"] for row in case["programs"]["whet"]]) / own / case["gemm_peak_flops"]
+
+
 def ceiling_table(cases):
     """How near a step comes to the machine's float32 products, and the largest ratio to TRL that float32 has room for."""
     rows = []
     for case in cases:
         clock, trl, half = clock_of(case), whole_step(case, "trl"), whole_step(case, "whet bfloat16")
         flops, peak = median([row["flops"] for row in case["programs"]["whet"]]), case["gemm_peak_flops"]
-        own = median([step_seconds(row, clock) for row in case["programs"]["whet"]])
         room = number(trl.seconds(clock) * peak / flops) if trl.pairs else "–"
         bfloat16 = f"{number(half.seconds(clock))} | {number(1 / half.ratio(clock))}" if half.pairs else "– | –"
-        rows.append(f"{label(case)} | {number(flops / 1e9)} | {number(peak / 1e9)} | {100 * flops / own / peak:.0f} % | {room} | {bfloat16}")
+        rows.append(f"{label(case)} | {number(flops / 1e9)} | {number(peak / 1e9)} | {100 * share_of_peak(case):.0f} % | {room} | {bfloat16}")
     return table("parameters / vocabulary | rollouts × tokens | threads | rounds | GFLOP a step | peak, GFLOP/s | whet's share of it "
                  "| TRL / (a step at the peak) | whet with --precision bfloat16, s | float32 / bfloat16", rows)
 
@@ -185,6 +193,8 @@ def goal_lines(cases, linearity):
     rows += lines("generate", "rollouts ≥ 20 × generate", ratio(rollouts, "generate"), lambda value: value >= GOALS["generate"])
     rows += lines("llama.cpp", "rollouts ≥ 2 × llama.cpp", ratio(rollouts, "llama.cpp"), lambda value: value >= GOALS["llama.cpp"])
     rows += lines("memory", "peak memory ≤ ½ of TRL's", memory, lambda value: value <= GOALS["memory"])
+    rows += lines("share", f"≥ 60 % of the peak over a step, from {size(LARGE)} parameters on",
+                  [(case, share_of_peak(case)) for case in cases if case["parameters"] >= LARGE], lambda value: value >= GOALS["share"])
     growth = []
     for entry in linearity:
         clock = "cpu_seconds" if entry["threads"] == 1 else "seconds"

@@ -39,6 +39,15 @@ class Ratios(unittest.TestCase):
         self.assertIn("| peak memory ≤ ½ of TRL's | some/8, 1 thread: 0.250; slow/8, 1 thread: 0.250 | – |", lines)
         self.assertIn("| rollouts ≥ 2 × llama.cpp | not measured | – |", lines)
 
+    def test_a_step_is_held_against_the_peak(self):
+        measured = case([20, 48], gemm_peak_flops=20e9, parameters=10_000_000)
+        for row in measured["programs"]["whet"]:
+            row["flops"] = 30e9  # a median step of 3 s at 10 GFLOP/s
+        self.assertEqual(report.share_of_peak(measured), 0.5)
+        self.assertIn("| 30.0 | 20.0 | 50 % | 22.7 | – | – |", report.ceiling_table([measured]))
+        self.assertIn("| ≥ 60 % of the peak over a step, from 5.0M parameters on | – | some/8, 1 thread: 0.500 |",
+                      report.goal_lines([measured], []))
+
     def test_a_peer_that_failed_is_named_and_not_compared(self):
         broken = case([20, 48])
         broken["programs"]["trl"] = [{"failed": "exit 1: out of memory"}]
