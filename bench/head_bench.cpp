@@ -50,7 +50,8 @@ base::Json measure(const Options& options) {
   weight.mul_(0.02).requires_grad_(is_backward);
   if (is_backward) weight.mutable_grad() = at::full_like(weight, 0.0);  // written, so that its pages are there
   engine::SharedPromptBatch group{{0}, {{}}};
-  for (std::int64_t i = 0; i < options.rows; ++i) group.responses[0].push_back(static_cast<engine::TokenId>(i * 7919 % options.vocabulary));
+  for (std::int64_t i = 0; i < options.rows; ++i)
+    group.responses[0].push_back(static_cast<engine::TokenId>(i * 7919 % options.vocabulary));
   const auto batches = engine::pack(std::span(&group, 1), 1 << 30, options.vocabulary);
   const engine::PackedBatch& batch = batches[0];
   const at::Tensor targets = at::tensor(batch.target_ids).unsqueeze(1);
@@ -77,32 +78,44 @@ base::Json measure(const Options& options) {
     check = (s.logprob.mean() + s.entropy.mean() - (s.self_certainty.mean() + uniform) + s.gap.mean()).item<double>();
   }
   const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  return {{"measured", options.child}, {"rows", options.rows}, {"vocabulary", options.vocabulary}, {"hidden", options.hidden},
-          {"extra_bytes", engine::peak_memory() - before}, {"seconds", seconds}, {"check", check}};
+  return {{"measured", options.child},
+          {"rows", options.rows},
+          {"vocabulary", options.vocabulary},
+          {"hidden", options.hidden},
+          {"extra_bytes", engine::peak_memory() - before},
+          {"seconds", seconds},
+          {"check", check}};
 }
 
 base::Json run_child(const Options& options, const std::string& child, std::int64_t rows) {
   const std::string command = fmt::format("'{}' --child '{}' --rows {} --vocabulary {} --hidden {} --threads {}",
-                                          std::filesystem::read_symlink("/proc/self/exe").string(), child, rows, options.vocabulary,
-                                          options.hidden, options.threads);
+                                          std::filesystem::read_symlink("/proc/self/exe").string(), child, rows,
+                                          options.vocabulary, options.hidden, options.threads);
   FILE* pipe = ::popen(command.c_str(), "r");
   if (pipe == nullptr) base::run_error("bench", "cannot run {}", command);
   std::string text;
   std::array<char, 4096> block;
   while (const std::size_t count = std::fread(block.data(), 1, block.size(), pipe)) text.append(block.data(), count);
-  if (const int status = ::pclose(pipe); status != 0) base::run_error("bench", "{} ended with status {}", command, status);
+  if (const int status = ::pclose(pipe); status != 0)
+    base::run_error("bench", "{} ended with status {}", command, status);
   return base::parse_json(text, command);
 }
 
 int run(int argc, char** argv) {
   Options options;
   bool json = false;
-  CLI::App app("Memory and time of the head over a large vocabulary, forward and backward, beside plain PyTorch operations.");
+  CLI::App app(
+      "Memory and time of the head over a large vocabulary, forward and backward, beside plain PyTorch operations.");
   app.add_option("--rows", options.rows, "tokens")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--plain-rows", options.plain_rows, "tokens of the plain operations; 0: --rows, halved until they fit three quarters of the "
-                                                     "memory that is free")->check(CLI::NonNegativeNumber)->capture_default_str();
+  app.add_option("--plain-rows", options.plain_rows,
+                 "tokens of the plain operations; 0: --rows, halved until they fit three quarters of the "
+                 "memory that is free")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   app.add_option("--vocabulary", options.vocabulary, "")->check(CLI::PositiveNumber)->capture_default_str();
-  app.add_option("--hidden", options.hidden, "width of the hidden states")->check(CLI::PositiveNumber)->capture_default_str();
+  app.add_option("--hidden", options.hidden, "width of the hidden states")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
   app.add_option("--threads", options.threads, "0: one per core")->check(CLI::NonNegativeNumber)->capture_default_str();
   app.add_option("--child", options.child)->group("");
   app.add_flag("--json", json, "one JSON object a line");
@@ -112,19 +125,23 @@ int run(int argc, char** argv) {
     return 0;
   }
   std::int64_t plain_rows = options.plain_rows > 0 ? options.plain_rows : options.rows;
-  const std::int64_t fits = status_bytes("/proc/meminfo", "MemAvailable:") / 4 * 3 - 3 * options.vocabulary * options.hidden * 4;
-  while (options.plain_rows == 0 && plain_rows > 1 && plain_bytes(plain_rows, options.vocabulary) > fits) plain_rows /= 2;
+  const std::int64_t fits =
+      status_bytes("/proc/meminfo", "MemAvailable:") / 4 * 3 - 3 * options.vocabulary * options.hidden * 4;
+  while (options.plain_rows == 0 && plain_rows > 1 && plain_bytes(plain_rows, options.vocabulary) > fits)
+    plain_rows /= 2;
   for (const char* pass : {"forward", "backward"}) {
     for (const char* program : {"plain", "whet"}) {
       const bool is_plain = std::string_view(program) == "plain";
-      const base::Json result = run_child(options, fmt::format("{} {}", program, pass), is_plain ? plain_rows : options.rows);
+      const base::Json result =
+          run_child(options, fmt::format("{} {}", program, pass), is_plain ? plain_rows : options.rows);
       if (json) {
         fmt::print("{}\n", base::to_json_line(result));
       } else {
-        fmt::print("{:8s} {:5s} {:6d} tokens x {} words, width {}: {:8.0f} MiB extra, {:6.2f} s ({:.3f} ms a token), check {:.6g}\n", pass,
-                   program, result["rows"].get<std::int64_t>(), options.vocabulary, options.hidden,
-                   result["extra_bytes"].get<double>() / (1 << 20), result["seconds"].get<double>(),
-                   1e3 * result["seconds"].get<double>() / result["rows"].get<double>(), result["check"].get<double>());
+        fmt::print(
+            "{:8s} {:5s} {:6d} tokens x {} words, width {}: {:8.0f} MiB extra, {:6.2f} s ({:.3f} ms a token), check {:.6g}\n",
+            pass, program, result["rows"].get<std::int64_t>(), options.vocabulary, options.hidden,
+            result["extra_bytes"].get<double>() / (1 << 20), result["seconds"].get<double>(),
+            1e3 * result["seconds"].get<double>() / result["rows"].get<double>(), result["check"].get<double>());
       }
       std::fflush(stdout);
     }

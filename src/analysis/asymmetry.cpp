@@ -170,10 +170,11 @@ Asymmetry asymmetry(const std::vector<JudgedProblem>& problems, std::uint64_t se
   const double says_true = all.right.says_true + all.wrong.says_true;
   if (says_true > 0) result.precision = all.right.says_true / says_true;
   for (const auto& [kind, tally] : all.kinds) {
-    result.kinds.push_back({kind, static_cast<std::int64_t>(tally.responses), rate_estimate(bootstrap, [&kind](const Sums& s) {
-                              const auto found = s.kinds.find(kind);
-                              return found == s.kinds.end() ? Tally{} : found->second;
-                            })});
+    result.kinds.push_back(
+        {kind, static_cast<std::int64_t>(tally.responses), rate_estimate(bootstrap, [&kind](const Sums& s) {
+           const auto found = s.kinds.find(kind);
+           return found == s.kinds.end() ? Tally{} : found->second;
+         })});
   }
   std::stable_sort(result.kinds.begin(), result.kinds.end(),
                    [](const KindRate& a, const KindRate& b) { return a.responses > b.responses; });
@@ -182,7 +183,9 @@ Asymmetry asymmetry(const std::vector<JudgedProblem>& problems, std::uint64_t se
 
 Advice advise(const Asymmetry& measured) {
   Advice advice;
-  const auto interval = [](const Estimate& e) { return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", e.value, e.low, e.high); };
+  const auto interval = [](const Estimate& e) {
+    return fmt::format("{:+.3f} [{:+.3f}, {:+.3f}]", e.value, e.low, e.high);
+  };
   if (measured.problems < kFewProblems) {
     advice.reasons.push_back(fmt::format("{} problems, want at least {} to judge by", measured.problems, kFewProblems));
     return advice;
@@ -194,7 +197,9 @@ Advice advise(const Asymmetry& measured) {
     advice.worth = measured.true_positive_rate ? Answer::kNo : Answer::kUnclear;
     return advice;
   }
-  advice.easier = measured.advantage->low > 0 ? Answer::kYes : measured.advantage->high < 0 ? Answer::kNo : Answer::kUnclear;
+  advice.easier = measured.advantage->low > 0    ? Answer::kYes
+                  : measured.advantage->high < 0 ? Answer::kNo
+                                                 : Answer::kUnclear;
 
   bool fails = false, open = false;
   const auto require = [&](bool holds, bool surely_not, std::string reason) {
@@ -217,10 +222,12 @@ Advice advise(const Asymmetry& measured) {
             fmt::format("'{}' passes at a rate of {:.3f} [{:.3f}, {:.3f}], right solutions at {:.3f} [{:.3f}, {:.3f}]",
                         kind.kind, rate.value, rate.low, rate.high, right.value, right.low, right.high));
   }
-  if (!fails && !open) advice.reasons.push_back("holds: right solutions pass more often than any kind of error that was judged");
+  if (!fails && !open)
+    advice.reasons.push_back("holds: right solutions pass more often than any kind of error that was judged");
   const double unreadable = measured.unreadable.value_or(1);
   require(unreadable <= kMostUnreadable, unreadable > kMostUnreadable,
-          fmt::format("{:.1f} % of the verdicts cannot be read, at most {:.0f} % wanted", 100 * unreadable, 100 * kMostUnreadable));
+          fmt::format("{:.1f} % of the verdicts cannot be read, at most {:.0f} % wanted", 100 * unreadable,
+                      100 * kMostUnreadable));
   advice.worth = fails ? Answer::kNo : open ? Answer::kUnclear : Answer::kYes;
   return advice;
 }

@@ -14,11 +14,11 @@ namespace whet::analysis {
 /// One response and what a verifier said of it.
 struct JudgedResponse {
   bool correct = false;
-  std::string kind;       ///< of the error, when it is not
-  bool asked = true;      ///< false: no verdict was asked for, which counts as one that is not True
-  int readings = 0;       ///< verdicts asked for, > 0
-  int says_true = 0;      ///< of them
-  int unreadable = 0;     ///< of them
+  std::string kind;    ///< of the error, when it is not
+  bool asked = true;   ///< false: no verdict was asked for, which counts as one that is not True
+  int readings = 0;    ///< verdicts asked for, > 0
+  int says_true = 0;   ///< of them
+  int unreadable = 0;  ///< of them
 };
 
 struct JudgedProblem {
@@ -38,19 +38,19 @@ struct KindRate {
 /// that were never seen to vary has no width.
 struct Asymmetry {
   std::int64_t problems = 0, responses = 0, asked = 0;
-  Estimate accuracy;                            ///< avg@n
-  Estimate majority;                            ///< maj@n
+  Estimate accuracy;  ///< avg@n
+  Estimate majority;  ///< maj@n
   /// ver@n: share of problems whose solution that the verifier likes best (most readings True) is right; where several
   /// are liked best, their share that is right.
   Estimate chosen;
-  Estimate chosen_minus_accuracy, chosen_minus_majority;   ///< by problem
-  std::optional<Estimate> true_positive_rate;   ///< absent without a right response
-  std::optional<Estimate> false_positive_rate;  ///< absent without a wrong one
-  std::optional<Estimate> informedness;         ///< true minus false positive rate: 0 for a coin, 1 for an oracle
-  std::optional<Estimate> advantage;            ///< informedness minus accuracy
-  std::optional<double> precision;              ///< of verdicts True, the share on right responses
-  std::optional<double> unreadable;             ///< share of readings asked for; absent when none was
-  std::vector<KindRate> kinds;                  ///< of errors, the most frequent first
+  Estimate chosen_minus_accuracy, chosen_minus_majority;  ///< by problem
+  std::optional<Estimate> true_positive_rate;             ///< absent without a right response
+  std::optional<Estimate> false_positive_rate;            ///< absent without a wrong one
+  std::optional<Estimate> informedness;  ///< true minus false positive rate: 0 for a coin, 1 for an oracle
+  std::optional<Estimate> advantage;     ///< informedness minus accuracy
+  std::optional<double> precision;       ///< of verdicts True, the share on right responses
+  std::optional<double> unreadable;      ///< share of readings asked for; absent when none was
+  std::vector<KindRate> kinds;           ///< of errors, the most frequent first
 };
 
 /// UserError for no problem, or a problem without responses.

@@ -12,10 +12,10 @@ namespace whet::analysis {
 /// All intervals are 95 % over problems: bootstraps, and Wilson's for majority_right.
 struct BaseProfile {
   std::int64_t problems = 0;
-  std::int64_t rollouts = 0;       ///< over all problems
+  std::int64_t rollouts = 0;  ///< over all problems
   int k = 0;
-  Estimate avg;                    ///< share of right rollouts
-  Estimate pass;                   ///< pass@k
+  Estimate avg;   ///< share of right rollouts
+  Estimate pass;  ///< pass@k
   /// Share of problems whose majority is right: the limit of sharpening, and a forecast of the order of Model Collapse Steps,
   /// as good as any that was tried (docs/findings/F6.md).
   Estimate majority_right;

@@ -32,7 +32,8 @@ void check(const std::vector<double>& scores, const std::vector<bool>& correct) 
 }
 
 void require_several(std::size_t problems) {
-  if (problems < 2) base::user_error("calibration", "{} problems, want at least 2 for an interval over problems", problems);
+  if (problems < 2)
+    base::user_error("calibration", "{} problems, want at least 2 for an interval over problems", problems);
 }
 
 /// `value` with the middle 95 % of what `draw(random)` gives in 1,000 draws; draws without a value are left out.
@@ -226,9 +227,12 @@ Alignment judge_alignment(const Estimate& majority_right) {
 
 std::string_view to_string(Alignment alignment) {
   switch (alignment) {
-    case Alignment::kWorthSharpening: return "worth sharpening";
-    case Alignment::kMostlyWrong: return "mostly wrong majority";
-    case Alignment::kCannotTell: break;
+    case Alignment::kWorthSharpening:
+      return "worth sharpening";
+    case Alignment::kMostlyWrong:
+      return "mostly wrong majority";
+    case Alignment::kCannotTell:
+      break;
   }
   return "cannot tell";
 }

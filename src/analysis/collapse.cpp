@@ -56,9 +56,7 @@ CollapseMark parse_mark(const std::string& text) {
   return {.name = text, .level = level};
 }
 
-std::vector<CollapseMark> default_marks() {
-  return {parse_mark("1%"), parse_mark("10%"), parse_mark("half-peak")};
-}
+std::vector<CollapseMark> default_marks() { return {parse_mark("1%"), parse_mark("10%"), parse_mark("half-peak")}; }
 
 MarkWatch::MarkWatch(std::vector<CollapseMark> marks, int window) : window_(window) {
   if (window < 1) base::user_error("collapse marks", "window of {} steps, want at least 1", window);

@@ -35,8 +35,8 @@ std::optional<PeakSummary> summarise_peak(std::span<const Point> series);
 
 /// What "collapsed" means for reward accuracy.
 struct CollapseMark {
-  std::string name;       ///< "1%", "10%", "half-peak", or as given
-  double level = 0;       ///< smoothed reward accuracy below this; or below this share of the peak so far
+  std::string name;  ///< "1%", "10%", "half-peak", or as given
+  double level = 0;  ///< smoothed reward accuracy below this; or below this share of the peak so far
   bool of_peak = false;
 };
 

@@ -16,7 +16,8 @@ Contenders::Contenders(const ContenderOptions& options) : options_(options) {
 void Contenders::update(std::int64_t step, double value) {
   if (step <= last_step_) throw std::logic_error(fmt::format("step {} after step {}", step, last_step_));
   last_step_ = step;
-  const auto place = std::find_if(best_.begin(), best_.end(), [value](const Contender& other) { return other.value < value; });
+  const auto place =
+      std::find_if(best_.begin(), best_.end(), [value](const Contender& other) { return other.value < value; });
   best_.insert(place, {step, value});
   const double least = best_.front().value - options_.margin;
   std::erase_if(best_, [least](const Contender& contender) { return contender.value <= least; });

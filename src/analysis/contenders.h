@@ -41,7 +41,7 @@ class Contenders {
     double value;
   };
   ContenderOptions options_;
-  std::vector<Contender> best_;   ///< best first
+  std::vector<Contender> best_;  ///< best first
   std::int64_t last_step_ = -1;
 };
 

@@ -23,11 +23,11 @@ struct ProblemOutcome {
 
 struct Evaluation {
   std::int64_t problems = 0;
-  std::int64_t samples = 0;         ///< over all problems
-  std::int64_t least_samples = 0;   ///< of any problem: the n of avg@n and maj@n when all problems have as many
-  Estimate avg;                     ///< mean over problems of the share of right samples
-  std::map<int, Estimate> pass;     ///< by k
-  std::optional<Estimate> maj;      ///< share of problems whose vote is right; absent unless every problem has a vote
+  std::int64_t samples = 0;        ///< over all problems
+  std::int64_t least_samples = 0;  ///< of any problem: the n of avg@n and maj@n when all problems have as many
+  Estimate avg;                    ///< mean over problems of the share of right samples
+  std::map<int, Estimate> pass;    ///< by k
+  std::optional<Estimate> maj;     ///< share of problems whose vote is right; absent unless every problem has a vote
 };
 
 /// The chance that at least one of k samples drawn without replacement from n, of which `right` are right, is right:

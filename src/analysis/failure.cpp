@@ -110,12 +110,18 @@ std::optional<FailureSign> drift_of(std::span<const SignalPoint> series, const F
 
 std::string to_string(Failure failure) {
   switch (failure) {
-    case Failure::kNone: return "none";
-    case Failure::kConstantAnswer: return "constant answer";
-    case Failure::kShortening: return "shortening";
-    case Failure::kRepetition: return "repetition";
-    case Failure::kNoAnswer: return "no answer";
-    case Failure::kConfidentDrift: return "confident drift";
+    case Failure::kNone:
+      return "none";
+    case Failure::kConstantAnswer:
+      return "constant answer";
+    case Failure::kShortening:
+      return "shortening";
+    case Failure::kRepetition:
+      return "repetition";
+    case Failure::kNoAnswer:
+      return "no answer";
+    case Failure::kConfidentDrift:
+      return "confident drift";
   }
   throw std::logic_error("Failure");
 }
@@ -130,7 +136,7 @@ FailureReport name_failure(std::span<const SignalPoint> series, const FailureOpt
   FailureReport report;
   if (series.size() < 2 * static_cast<std::size_t>(options.window)) return report;
   const std::int64_t last = series.back().step;
-  const auto values = [&](std::optional<double> StepSignals::*signal, std::string_view name) {
+  const auto values = [&](std::optional<double> StepSignals::* signal, std::string_view name) {
     return smoothed(series, options.window, [signal](const SignalPoint& p) { return p.signals.*signal; }, name);
   };
   const auto share = [](double best, double value) { return best > 0 ? 1 - value / best : 0; };
@@ -152,7 +158,8 @@ FailureReport name_failure(std::span<const SignalPoint> series, const FailureOpt
   }
   auto sign = sign_of(values(&StepSignals::length, "length"), Failure::kShortening, false, options.length_share, share);
   add(sign, sign ? share(sign->from, sign->to) : 0, "length of a response");
-  sign = sign_of(values(&StepSignals::repetition, "repetition"), Failure::kRepetition, true, options.repetition_rise, rise);
+  sign = sign_of(values(&StepSignals::repetition, "repetition"), Failure::kRepetition, true, options.repetition_rise,
+                 rise);
   add(sign, sign ? (sign->to - sign->from) / std::max(1 - sign->from, 1e-9) : 0, "share of repeated 4-grams");
   sign = sign_of(answered, Failure::kNoAnswer, false, options.answered_fall, fall);
   add(sign, sign ? share(sign->from, sign->to) : 0, "share with an answer");
@@ -179,8 +186,8 @@ void SignalWatch::take(Signal signal, std::int64_t step, const std::optional<dou
   if (track.recent.size() > static_cast<std::size_t>(options_.window)) track.recent.pop_front();
   if (track.recent.size() < static_cast<std::size_t>(options_.window)) return;
   track.value = std::accumulate(track.recent.begin(), track.recent.end(), 0.0) / options_.window;
-  const bool is_best = std::isnan(track.best) ||
-                       (signal == kRepetition ? *track.value < track.best : *track.value > track.best);
+  const bool is_best =
+      std::isnan(track.best) || (signal == kRepetition ? *track.value < track.best : *track.value > track.best);
   // After the alarm what was best stays.
   if (is_best && !state_.collapse_step) {
     track.best = *track.value;
@@ -201,11 +208,16 @@ double SignalWatch::lost(Signal signal) const {
       const double error = std::sqrt(2 * variance / options_.window);  // of the difference of two window means
       return fall / std::max(options_.majority_margin, options_.errors * error);
     }
-    case kInformation: return share / options_.information_share;
-    case kLength: return share / options_.length_share;
-    case kRepetition: return -fall / options_.repetition_rise;
-    case kAnswered: return fall / options_.answered_fall;
-    case kSignals: break;
+    case kInformation:
+      return share / options_.information_share;
+    case kLength:
+      return share / options_.length_share;
+    case kRepetition:
+      return -fall / options_.repetition_rise;
+    case kAnswered:
+      return fall / options_.answered_fall;
+    case kSignals:
+      break;
   }
   throw std::logic_error("Signal");
 }
@@ -217,7 +229,8 @@ const WatchState& SignalWatch::update(const SignalPoint& point) {
     base::user_error(kPlace, "step {} after step {}, want increasing steps", point.step, state_.last_step);
   }
   const StepSignals& s = point.signals;
-  const std::optional<double> given[kSignals] = {s.majority_ratio, s.mutual_information, s.length, s.repetition, s.answered};
+  const std::optional<double> given[kSignals] = {s.majority_ratio, s.mutual_information, s.length, s.repetition,
+                                                 s.answered};
   for (int i = 0; i < kSignals; ++i) {
     check_finite(point.step, given[i], kNames[i]);
     take(static_cast<Signal>(i), point.step, given[i]);
@@ -250,8 +263,8 @@ const WatchState& SignalWatch::update(const SignalPoint& point) {
     state_.verdict = margins > 0 ? Verdict::kFalling : Verdict::kHealthy;
   }
   state_.evidence =
-      fmt::format("mean {} of {} steps: {:.3g} at step {}, {:.3g} at step {}, {:.0f} % of the way to the alarm", kNames[worst],
-                  options_.window, track.best, track.best_step, *track.value, point.step, 100 * margins);
+      fmt::format("mean {} of {} steps: {:.3g} at step {}, {:.3g} at step {}, {:.0f} % of the way to the alarm",
+                  kNames[worst], options_.window, track.best, track.best_step, *track.value, point.step, 100 * margins);
   return state_;
 }
 

@@ -25,23 +25,23 @@ struct SignalPoint {
 
 enum class Failure {
   kNone,
-  kConstantAnswer,   ///< one answer, whatever the problem
-  kShortening,       ///< responses lose most of their length
-  kRepetition,       ///< responses say the same again and again
-  kNoAnswer,         ///< responses end without an answer
-  kConfidentDrift,   ///< well-formed answers, far from what the model began with
+  kConstantAnswer,  ///< one answer, whatever the problem
+  kShortening,      ///< responses lose most of their length
+  kRepetition,      ///< responses say the same again and again
+  kNoAnswer,        ///< responses end without an answer
+  kConfidentDrift,  ///< well-formed answers, far from what the model began with
 };
 
 /// "none", "constant answer", "shortening", "repetition", "no answer", "confident drift".
 std::string to_string(Failure failure);
 
 struct FailureOptions {
-  int window = 5;                   ///< steps that a value is the mean of
-  double information_share = 0.5;   ///< constant answer: this share of the most mutual information is lost
-  double length_share = 0.4;        ///< shortening: this share of the greatest length is lost
-  double repetition_rise = 0.15;    ///< above the least so far
-  double answered_fall = 0.1;       ///< below the most so far
-  double kl_rise = 0.1;             ///< drift: above the divergence where the majority ratio was highest, nats
+  int window = 5;                  ///< steps that a value is the mean of
+  double information_share = 0.5;  ///< constant answer: this share of the most mutual information is lost
+  double length_share = 0.4;       ///< shortening: this share of the greatest length is lost
+  double repetition_rise = 0.15;   ///< above the least so far
+  double answered_fall = 0.1;      ///< below the most so far
+  double kl_rise = 0.1;            ///< drift: above the divergence where the majority ratio was highest, nats
   /// Drift: or this much altogether, nats, because a vote may go on sharpening while the policy leaves what it knew. Runs on
   /// labels and on a frozen verifier end at .05 to .13 on bases that are mostly right, at .23 to .33 on others.
   double kl_bound = 0.5;
@@ -50,11 +50,11 @@ struct FailureOptions {
 /// A way of failing that the signals show, and what showed it.
 struct FailureSign {
   Failure failure = Failure::kNone;
-  double from = 0, to = 0;          ///< value at from_step (its best) and at the end
+  double from = 0, to = 0;  ///< value at from_step (its best) and at the end
   std::int64_t from_step = 0;
-  std::int64_t since = 0;           ///< first step of the last stretch beyond the threshold
-  double severity = 0;              ///< share of what could be lost that is lost, 0 to 1; orders signs, drift stands last
-  std::string evidence;             ///< one sentence for a person
+  std::int64_t since = 0;  ///< first step of the last stretch beyond the threshold
+  double severity = 0;     ///< share of what could be lost that is lost, 0 to 1; orders signs, drift stands last
+  std::string evidence;    ///< one sentence for a person
 };
 
 struct FailureReport {
@@ -95,7 +95,7 @@ class SignalWatch {
     std::deque<double> recent;
     double best = std::numeric_limits<double>::quiet_NaN();
     std::int64_t best_step = 0;
-    double squared_steps = 0;   ///< squares of the differences between neighbours, summed
+    double squared_steps = 0;  ///< squares of the differences between neighbours, summed
     std::int64_t differences = 0;
     double last = 0;
     std::optional<double> value;

@@ -66,10 +66,14 @@ double crossing_chance(const std::vector<int>& bound) {
 
 std::string to_string(ProbeVerdict verdict) {
   switch (verdict) {
-    case ProbeVerdict::kAsking: return "asking";
-    case ProbeVerdict::kAligned: return "aligned";
-    case ProbeVerdict::kMisaligned: return "misaligned";
-    case ProbeVerdict::kCannotTell: break;
+    case ProbeVerdict::kAsking:
+      return "asking";
+    case ProbeVerdict::kAligned:
+      return "aligned";
+    case ProbeVerdict::kMisaligned:
+      return "misaligned";
+    case ProbeVerdict::kCannotTell:
+      break;
   }
   return "cannot tell";
 }
@@ -131,21 +135,24 @@ std::string SequentialProbe::describe() const {
   const std::string counts = fmt::format("its majority is right on {} of {} probe problems", right_, asked_);
   const double percent = 100 * confidence_;
   switch (verdict_) {
-    case ProbeVerdict::kAsking: return fmt::format("no verdict yet: {}", counts);
+    case ProbeVerdict::kAsking:
+      return fmt::format("no verdict yet: {}", counts);
     case ProbeVerdict::kAligned:
       return fmt::format("aligned: {}, so it is right on most, at {:.4g} % confidence", counts, percent);
     case ProbeVerdict::kMisaligned:
       return fmt::format("misaligned: {}, so it is wrong on most, at {:.4g} % confidence", counts, percent);
-    case ProbeVerdict::kCannotTell: break;
+    case ProbeVerdict::kCannotTell:
+      break;
   }
   const Estimate share = wilson(right_, asked_);
-  return fmt::format("cannot tell after {}: {}, a share of {:.2f} to {:.2f}; {:.4g} % confidence needs more problems", asked_,
-                     counts, share.low, share.high, percent);
+  return fmt::format("cannot tell after {}: {}, a share of {:.2f} to {:.2f}; {:.4g} % confidence needs more problems",
+                     asked_, counts, share.low, share.high, percent);
 }
 
 MajorityChange majority_change(const std::vector<bool>& before, const std::vector<bool>& now) {
   if (before.size() != now.size() || before.empty()) {
-    base::user_error("probe", "{} problems now and {} at the start, want as many, at least one", now.size(), before.size());
+    base::user_error("probe", "{} problems now and {} at the start, want as many, at least one", now.size(),
+                     before.size());
   }
   MajorityChange change;
   change.problems = static_cast<int>(now.size());

@@ -70,9 +70,9 @@ class SequentialProbe {
 struct MajorityChange {
   int problems = 0;
   int right_before = 0, right_now = 0;
-  int lost = 0;        ///< right then, wrong now
-  int won = 0;         ///< wrong then, right now
-  double chance = 1;   ///< of as many lost or more, among those that changed, if losing were as likely as winning
+  int lost = 0;       ///< right then, wrong now
+  int won = 0;        ///< wrong then, right now
+  double chance = 1;  ///< of as many lost or more, among those that changed, if losing were as likely as winning
 };
 
 /// The exact one-sided sign test over the problems that changed (McNemar, 1947). UserError when the numbers of problems

@@ -141,7 +141,8 @@ std::optional<double> spearman(std::span<const double> x, std::span<const double
   return products / std::sqrt(a_squares * b_squares);
 }
 
-std::optional<RankCorrelation> rank_correlation(std::span<const double> x, std::span<const double> y, std::uint64_t seed) {
+std::optional<RankCorrelation> rank_correlation(std::span<const double> x, std::span<const double> y,
+                                                std::uint64_t seed) {
   const std::optional<double> value = spearman(x, y);
   if (!value) return std::nullopt;
   base::Random random{seed, base::hash_text("rank correlation")};

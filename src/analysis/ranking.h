@@ -28,7 +28,7 @@ struct StepMedian {
   double at_least = 0;
   /// The median is at_least, however late those runs would have reached the mark.
   bool exact = false;
-  StepBound low, high;   ///< the range of the runs
+  StepBound low, high;  ///< the range of the runs
   std::int64_t runs = 0;
 };
 
@@ -61,7 +61,8 @@ struct RankCorrelation {
 };
 
 /// Absent where spearman() is.
-std::optional<RankCorrelation> rank_correlation(std::span<const double> x, std::span<const double> y, std::uint64_t seed);
+std::optional<RankCorrelation> rank_correlation(std::span<const double> x, std::span<const double> y,
+                                                std::uint64_t seed);
 
 /// spearman(a, y) - spearman(b, y), with a 95 % bootstrap interval over models drawn for both at once. Absent when either
 /// is.

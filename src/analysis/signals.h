@@ -14,8 +14,8 @@ namespace whet::analysis {
 
 /// One rollout, as it was scored. Spans hold a number per token and may be empty where nothing is known.
 struct RolloutView {
-  int answer_class = -1;             ///< within its group; -1: no answer
-  std::string_view answer = {};      ///< canonical form; empty when absent
+  int answer_class = -1;         ///< within its group; -1: no answer
+  std::string_view answer = {};  ///< canonical form; empty when absent
   std::span<const std::int32_t> tokens = {};
   std::span<const float> logprob = {};
   std::span<const float> entropy = {};

@@ -23,11 +23,16 @@ void require_finite(std::int64_t step, const std::optional<double>& value) {
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kTooFewPoints: return "too few points";
-    case Verdict::kHealthy: return "healthy";
-    case Verdict::kFalling: return "falling";
-    case Verdict::kWarning: return "warning";
-    case Verdict::kCollapsed: return "collapsed";
+    case Verdict::kTooFewPoints:
+      return "too few points";
+    case Verdict::kHealthy:
+      return "healthy";
+    case Verdict::kFalling:
+      return "falling";
+    case Verdict::kWarning:
+      return "warning";
+    case Verdict::kCollapsed:
+      return "collapsed";
   }
   throw std::logic_error("Verdict");
 }
@@ -47,9 +52,9 @@ const WatchState& CollapseWatch::update(std::int64_t step, const BaseView& view)
   }
   if (!(view.logprob || view.agreement) || (by_logprob_ && !view.logprob) || (by_agreement_ && !view.agreement)) {
     base::user_error("collapse watch", "no {} at step {}, want one at every step that is judged",
-                     state_.points == 0                 ? "view of the frozen base"
-                     : by_logprob_ && !view.logprob     ? "base log-probability"
-                                                        : "agreement with the base",
+                     state_.points == 0             ? "view of the frozen base"
+                     : by_logprob_ && !view.logprob ? "base log-probability"
+                                                    : "agreement with the base",
                      step);
   }
   require_finite(step, view.logprob);
@@ -105,11 +110,12 @@ void CollapseWatch::judge(std::int64_t step, double value, const std::optional<d
 }
 
 void CollapseWatch::describe() {
-  const std::string fall = fmt::format("{} {:.3f} is {:.3f} below its best, {:.3f} at step {}", state_.signal, state_.current,
-                                       state_.peak - state_.current, state_.peak, state_.peak_step.value_or(0));
+  const std::string fall =
+      fmt::format("{} {:.3f} is {:.3f} below its best, {:.3f} at step {}", state_.signal, state_.current,
+                  state_.peak - state_.current, state_.peak, state_.peak_step.value_or(0));
   const std::string witness = by_logprob_ && by_agreement_
-                                  ? fmt::format("; agreement with the base {:.3f}, its best {:.3f} at step {}", agreement_,
-                                                agreement_peak_, state_.agreement_peak_step.value_or(0))
+                                  ? fmt::format("; agreement with the base {:.3f}, its best {:.3f} at step {}",
+                                                agreement_, agreement_peak_, state_.agreement_peak_step.value_or(0))
                                   : "";
   switch (state_.verdict) {
     case Verdict::kTooFewPoints:
@@ -126,9 +132,9 @@ void CollapseWatch::describe() {
       state_.evidence = fmt::format("warning since step {}: {}{}", *state_.warning_step, fall, witness);
       return;
     case Verdict::kCollapsed:
-      state_.evidence = fmt::format("{} peaked at {:.3f} at step {} and left it at step {} (alarm at step {}); {:.3f} now{}",
-                                    state_.signal, state_.peak, *state_.peak_step, *state_.warning_step,
-                                    *state_.collapse_step, state_.current, witness);
+      state_.evidence = fmt::format(
+          "{} peaked at {:.3f} at step {} and left it at step {} (alarm at step {}); {:.3f} now{}", state_.signal,
+          state_.peak, *state_.peak_step, *state_.warning_step, *state_.collapse_step, state_.current, witness);
       return;
   }
 }

@@ -49,8 +49,8 @@ std::string to_string(Verdict verdict);
 
 struct WatchState {
   Verdict verdict = Verdict::kTooFewPoints;
-  std::optional<std::int64_t> peak_step;      ///< the checkpoint to keep: best so far, frozen by the alarm
-  std::optional<std::int64_t> warning_step;   ///< where the latest breach began; after the alarm: the one that led to it
+  std::optional<std::int64_t> peak_step;     ///< the checkpoint to keep: best so far, frozen by the alarm
+  std::optional<std::int64_t> warning_step;  ///< where the latest breach began; after the alarm: the one that led to it
   std::optional<std::int64_t> collapse_step;  ///< of the alarm
   double peak = 0;                            ///< value at peak_step
   double current = 0;
@@ -58,8 +58,8 @@ struct WatchState {
   std::optional<std::int64_t> agreement_peak_step;
   std::int64_t points = 0;
   std::int64_t last_step = 0;
-  std::string signal;                         ///< "base log-probability" or "agreement with the base"
-  std::string evidence;                       ///< one sentence for a person
+  std::string signal;    ///< "base log-probability" or "agreement with the base"
+  std::string evidence;  ///< one sentence for a person
 };
 
 /// Works online, step by step, and gives the same verdict on a finished series. The verdict of a step depends on the
@@ -87,7 +87,7 @@ class CollapseWatch {
   double first_ = 0;
   double agreement_peak_ = 0;
   double agreement_ = 0;
-  int breaches_ = 0;   ///< in a row
+  int breaches_ = 0;  ///< in a row
 };
 
 struct ViewPoint {

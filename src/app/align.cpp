@@ -126,7 +126,8 @@ std::string sentence(analysis::Alignment alignment) {
     case analysis::Alignment::kMostlyWrong:
       return "mostly wrong majority: on most problems sharpening would make this model surer of a wrong answer (the "
              "whole interval of the share with the right majority is below 1/2).";
-    case analysis::Alignment::kCannotTell: break;
+    case analysis::Alignment::kCannotTell:
+      break;
   }
   return "cannot tell: the interval of the share of problems with the right majority has 1/2 in it; more problems "
          "(--count) make it narrower.";
@@ -201,8 +202,11 @@ int run(const AlignOptions& options, bool json) {
     }
     for (std::size_t b = 0; b < bins.size(); ++b) {
       if (bins[b].count == 0) continue;
-      curve.push_back({{"low", bins[b].low}, {"high", bins[b].high}, {"rollouts", bins[b].count},
-                       {"confidence", bins[b].confidence}, {"accuracy", estimate_json(bin_right[b])}});
+      curve.push_back({{"low", bins[b].low},
+                       {"high", bins[b].high},
+                       {"rollouts", bins[b].count},
+                       {"confidence", bins[b].confidence},
+                       {"accuracy", estimate_json(bin_right[b])}});
     }
     const Json object = {{"model", options.model},
                          {"task", train::source_name(options.source)},
@@ -249,13 +253,12 @@ int run(const AlignOptions& options, bool json) {
   return 0;
 }
 
-const base::Registrar kRegistered(
-    commands(), "align",
-    Command{"does confidence go with being right: is this model worth sharpening?",
-            "  whet align --model sort-strong --task sort\n"
-            "  whet align --model sort-weak --task sort --count 400 --samples 32 --json\n"
-            "  whet align --model DIR --held-out-problems test.jsonl --temperature 0.6",
-            fields_and_json(run)});
+const base::Registrar kRegistered(commands(), "align",
+                                  Command{"does confidence go with being right: is this model worth sharpening?",
+                                          "  whet align --model sort-strong --task sort\n"
+                                          "  whet align --model sort-weak --task sort --count 400 --samples 32 --json\n"
+                                          "  whet align --model DIR --held-out-problems test.jsonl --temperature 0.6",
+                                          fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

@@ -108,12 +108,15 @@ Measured measure(const AsymmetryOptions& options, const tasks::Task& task, tasks
   Measured measured;
   // The draws of the solutions are those of `whet eval`.
   in_slices("asymmetry", problems, [&](const std::vector<tasks::Problem>& slice) {
-    const auto groups = train::sample_groups(*model.model, model.tokenizer, task, slice, static_cast<int>(options.samples),
-                                             sampling, base::combine({seed, base::hash_text("eval")}));
-    const auto verdicts = verifier.read(*reader.model, reader.tokenizer, groups, base::combine({seed, base::hash_text("verify")}));
+    const auto groups =
+        train::sample_groups(*model.model, model.tokenizer, task, slice, static_cast<int>(options.samples), sampling,
+                             base::combine({seed, base::hash_text("eval")}));
+    const auto verdicts =
+        verifier.read(*reader.model, reader.tokenizer, groups, base::combine({seed, base::hash_text("verify")}));
     for (std::size_t g = 0; g < groups.size(); ++g) {
       add(measured, task, groups[g], verdicts[g]);
-      for (std::size_t i = 0; i < groups[g].rollouts.size(); ++i) measured.counts.add(verdicts[g][i], groups[g].correct[i]);
+      for (std::size_t i = 0; i < groups[g].rollouts.size(); ++i)
+        measured.counts.add(verdicts[g][i], groups[g].correct[i]);
     }
   });
   return measured;
@@ -183,8 +186,9 @@ void print_page(const AsymmetryOptions& options, const Measured& measured, const
     std::printf("  %s\n", fmt::format("{:<34} {}", label, value).c_str());
   };
   const std::string n = std::to_string(options.samples);
-  std::printf("%s\n", fmt::format("{} on {}: {} problems x {} solutions, {} verdict{} each by '{}' (95 % intervals)", options.model,
-                                  train::source_name(options.source), result.problems, n, options.verifier.verifier_readings,
+  std::printf("%s\n", fmt::format("{} on {}: {} problems x {} solutions, {} verdict{} each by '{}' (95 % intervals)",
+                                  options.model, train::source_name(options.source), result.problems, n,
+                                  options.verifier.verifier_readings,
                                   options.verifier.verifier_readings == 1 ? "" : "s", options.verifier.verifier)
                           .c_str());
   std::printf("solving\n");
@@ -206,8 +210,8 @@ void print_page(const AsymmetryOptions& options, const Measured& measured, const
   if (!measured.passed.empty() && options.examples > 0) std::printf("wrong, and called True\n");
   for (std::size_t i = 0; i < measured.passed.size() && std::cmp_less(i, options.examples); ++i) {
     const Example& example = measured.passed[i];
-    std::printf("  %s%s\n    %s; verdict: %s\n", example.problem.c_str(), example.response.c_str(), example.kind.c_str(),
-                example.verdict.c_str());
+    std::printf("  %s%s\n    %s; verdict: %s\n", example.problem.c_str(), example.response.c_str(),
+                example.kind.c_str(), example.verdict.c_str());
   }
   std::printf("Is checking easier than solving? %s.", word(advice.easier));
   if (result.advantage) {
@@ -219,10 +223,12 @@ void print_page(const AsymmetryOptions& options, const Measured& measured, const
   std::printf("\nIs self-verification worth a run? %s.\n", word(advice.worth));
   for (const std::string& reason : advice.reasons) std::printf("  %s\n", reason.c_str());
   const analysis::Estimate& beside = result.chosen_minus_majority;
-  std::printf("%s\n", fmt::format("Beside the vote of the same {} solutions, the verifier's favourite is right {:+.3f} [{:+.3f}, "
-                                  "{:+.3f}] more often.",
-                                  n, beside.value, beside.low, beside.high)
-                          .c_str());
+  std::printf(
+      "%s\n",
+      fmt::format("Beside the vote of the same {} solutions, the verifier's favourite is right {:+.3f} [{:+.3f}, "
+                  "{:+.3f}] more often.",
+                  n, beside.value, beside.low, beside.high)
+          .c_str());
 }
 
 int run(const AsymmetryOptions& options, bool json) {
@@ -239,11 +245,12 @@ int run(const AsymmetryOptions& options, bool json) {
 
 const base::Registrar kRegistered(
     commands(), "asymmetry",
-    Command{"measure how much easier checking is than solving, before a run on self-verification",
-            "  whet asymmetry --model countdown --task countdown\n"
-            "  whet asymmetry --model countdown --task countdown --verifier runs/verifier/checkpoints/step-000300\n"
-            "  whet asymmetry --model DIR --problems test.jsonl --verifier-template ask.txt --verifier-readings 4 --json",
-            fields_and_json(run)});
+    Command{
+        "measure how much easier checking is than solving, before a run on self-verification",
+        "  whet asymmetry --model countdown --task countdown\n"
+        "  whet asymmetry --model countdown --task countdown --verifier runs/verifier/checkpoints/step-000300\n"
+        "  whet asymmetry --model DIR --problems test.jsonl --verifier-template ask.txt --verifier-readings 4 --json",
+        fields_and_json(run)});
 
 }  // namespace
 }  // namespace whet::app

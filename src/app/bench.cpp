@@ -1,9 +1,9 @@
 // whet bench: where the time of a step goes, and how near each phase comes to what the machine can do at best.
 #include <algorithm>
-#include <optional>
 #include <cstdlib>
 #include <filesystem>
 #include <memory>
+#include <optional>
 
 #include "app/bench_work.h"
 #include "app/command.h"
@@ -76,7 +76,8 @@ struct PhaseFigures {
 };
 
 /// The entry of a phase, or of several together, in the report. Without ceilings: on a GPU, whose own are not measured.
-Json describe(const PhaseFigures& figures, const std::optional<engine::Ceilings>& ceilings, double step_seconds, double shape_peak) {
+Json describe(const PhaseFigures& figures, const std::optional<engine::Ceilings>& ceilings, double step_seconds,
+              double shape_peak) {
   const base::Cost& cost = figures.cost;
   Json entry = {{"seconds", cost.seconds}, {"share_of_step", cost.seconds / step_seconds}};
   if (cost.work.bytes <= 0) return entry;
@@ -140,12 +141,15 @@ Json measure_steps(const BenchOptions& options) {
   };
   base::Costs medians;
   for (std::size_t phase = 0; phase < medians.size(); ++phase) {
-    const auto of = [&](auto field) { return middle([&](const base::Costs& c, const StepCount&) { return field(c[phase]); }); };
-    medians[phase] = {of([](const base::Cost& c) { return c.seconds; }),
-                      {of([](const base::Cost& c) { return c.work.flops; }), of([](const base::Cost& c) { return c.work.bytes; })},
-                      static_cast<std::int64_t>(of([](const base::Cost& c) { return static_cast<double>(c.spans); }))};
+    const auto of = [&](auto field) {
+      return middle([&](const base::Costs& c, const StepCount&) { return field(c[phase]); });
+    };
+    medians[phase] = {
+        of([](const base::Cost& c) { return c.seconds; }),
+        {of([](const base::Cost& c) { return c.work.flops; }), of([](const base::Cost& c) { return c.work.bytes; })},
+        static_cast<std::int64_t>(of([](const base::Cost& c) { return static_cast<double>(c.spans); }))};
   }
-  const auto token_median = [&](std::int64_t StepCount::*field) {
+  const auto token_median = [&](std::int64_t StepCount::* field) {
     return middle([&](const base::Costs&, const StepCount& count) { return static_cast<double>(count.*field); });
   };
   const double step_seconds = median(seconds);
@@ -203,7 +207,9 @@ Json measure_steps(const BenchOptions& options) {
     report["packed_rows"] = packed;
     report["trained_tokens_per_second"] = token_median(&StepCount::trained) / median(update_seconds);
   }
-  together("step", {Phase::kPrefill, Phase::kDecode, Phase::kSampling, Phase::kForward, Phase::kBackward, Phase::kOptimizer}, seconds);
+  together("step",
+           {Phase::kPrefill, Phase::kDecode, Phase::kSampling, Phase::kForward, Phase::kBackward, Phase::kOptimizer},
+           seconds);
   return report;
 }
 
@@ -225,12 +231,16 @@ Json measure_run(const BenchOptions& options) {
     ++steps;
   }
   if (steps == 0) base::user_error("run", "{}: no line with phases in {}", options.run, store::kTimingsFile);
-  Json report = {{"program", "whetstone"}, {"run", options.run}, {"lines", static_cast<std::int64_t>(steps)}, {"step_seconds", seconds / steps}};
+  Json report = {{"program", "whetstone"},
+                 {"run", options.run},
+                 {"lines", static_cast<std::int64_t>(steps)},
+                 {"step_seconds", seconds / steps}};
   // The engine is loaded by opening a model; any small one will do.
   const auto loaded = train::open_text_model(train::resolve_model("sort-strong"), static_cast<int>(options.threads));
   report["versions"] = engine::engine_versions();
   report["precision"] = run.config.value("precision", std::string("float32"));
-  const engine::Ceilings ceilings = measure_ceilings(report, train::precision_of(report["precision"].get<std::string>()));
+  const engine::Ceilings ceilings =
+      measure_ceilings(report, train::precision_of(report["precision"].get<std::string>()));
   for (std::size_t phase = 0; phase < totals.size(); ++phase) {
     if (totals[phase].spans == 0) continue;
     base::Cost& cost = totals[phase];
@@ -243,29 +253,34 @@ Json measure_run(const BenchOptions& options) {
 }
 
 void print_row(const std::string& name, const Json& entry) {
-  std::string line = fmt::format("  {:10s} {:9.5f} {:6.1f} %", name, entry.at("seconds").get<double>(), 100 * entry.at("share_of_step").get<double>());
+  std::string line = fmt::format("  {:10s} {:9.5f} {:6.1f} %", name, entry.at("seconds").get<double>(),
+                                 100 * entry.at("share_of_step").get<double>());
   if (entry.contains("flops")) {
     line += fmt::format(" {:10.4g} {:9.1f} {:10.4g} {:8.1f}", entry.at("flops").get<double>() / 1e9,
                         entry.at("flops_per_second").get<double>() / 1e9, entry.at("bytes").get<double>() / 1e6,
                         entry.at("bytes_per_second").get<double>() / 1e9);
   }
   if (entry.contains("bound")) {
-    line += fmt::format("  {:7s} {:5.1f} %", entry.at("bound").get<std::string>(), 100 * entry.at("share_of_ceiling").get<double>());
+    line += fmt::format("  {:7s} {:5.1f} %", entry.at("bound").get<std::string>(),
+                        100 * entry.at("share_of_ceiling").get<double>());
   }
   if (entry.contains("shape_peak_flops")) {
-    line += fmt::format("  {:5.1f} % of {:.0f} GFLOP/s ({:.0f} rows)", 100 * entry.at("share_of_shape_peak").get<double>(),
-                        entry.at("shape_peak_flops").get<double>() / 1e9, entry.at("product_rows").get<double>());
+    line +=
+        fmt::format("  {:5.1f} % of {:.0f} GFLOP/s ({:.0f} rows)", 100 * entry.at("share_of_shape_peak").get<double>(),
+                    entry.at("shape_peak_flops").get<double>() / 1e9, entry.at("product_rows").get<double>());
   }
   fmt::print("{}\n", line);
 }
 
 void print_report(const Json& r) {
   if (r.contains("run")) {
-    fmt::print("{}: mean of {} lines of timings.jsonl, {:.4f} s each; on this machine ({})\n", r["run"].get<std::string>(),
-               r["lines"].get<std::int64_t>(), r["step_seconds"].get<double>(), r["versions"].get<std::string>());
+    fmt::print("{}: mean of {} lines of timings.jsonl, {:.4f} s each; on this machine ({})\n",
+               r["run"].get<std::string>(), r["lines"].get<std::int64_t>(), r["step_seconds"].get<double>(),
+               r["versions"].get<std::string>());
   } else {
     fmt::print("{} step of {} ({} parameters in {}; {})\n", r["mode"].get<std::string>(), r["model"].get<std::string>(),
-               r["parameters"].get<std::int64_t>(), r["precision"].get<std::string>(), r["versions"].get<std::string>());
+               r["parameters"].get<std::int64_t>(), r["precision"].get<std::string>(),
+               r["versions"].get<std::string>());
     fmt::print("median {:.4f} s (fastest {:.4f}), peak memory {:.0f} MiB", r["step_seconds"].get<double>(),
                r["fastest_step_seconds"].get<double>(), r["peak_memory_bytes"].get<double>() / (1 << 20));
     for (const char* kind : {"sampled", "trained"}) {
@@ -276,13 +291,16 @@ void print_report(const Json& r) {
     fmt::print("\n");
   }
   if (r.contains("gemm_peak_flops")) {
-    fmt::print("machine: product of 2048 x 2048 in {} {:.1f} GFLOP/s, copy {:.1f} GB/s\n", r["precision"].get<std::string>(),
-               r["gemm_peak_flops"].get<double>() / 1e9, r["memory_bytes_per_second"].get<double>() / 1e9);
+    fmt::print("machine: product of 2048 x 2048 in {} {:.1f} GFLOP/s, copy {:.1f} GB/s\n",
+               r["precision"].get<std::string>(), r["gemm_peak_flops"].get<double>() / 1e9,
+               r["memory_bytes_per_second"].get<double>() / 1e9);
   } else {
-    fmt::print("on {}, whose ceilings are not measured; the peak of memory is the host's\n", r["device"].get<std::string>());
+    fmt::print("on {}, whose ceilings are not measured; the peak of memory is the host's\n",
+               r["device"].get<std::string>());
   }
-  fmt::print("  {:10s} {:>9s} {:>8s} {:>10s} {:>9s} {:>10s} {:>8s}  {:7s} {:>7s}  {}\n", "phase", "seconds", "of step", "GFLOP",
-             "GFLOP/s", "MB", "GB/s", "bound", "ceiling", r.contains("run") ? "" : "of the products at its shapes");
+  fmt::print("  {:10s} {:>9s} {:>8s} {:>10s} {:>9s} {:>10s} {:>8s}  {:7s} {:>7s}  {}\n", "phase", "seconds", "of step",
+             "GFLOP", "GFLOP/s", "MB", "GB/s", "bound", "ceiling",
+             r.contains("run") ? "" : "of the products at its shapes");
   for (const auto& [phase, entry] : r["phases"].items()) print_row(phase, entry);
   for (const char* whole : {"rollout", "update", "step"}) {
     if (r.contains(whole)) print_row(whole, r[whole]);

@@ -20,19 +20,23 @@ BenchTask::BenchTask(const BenchOptions& options, const std::string& folder, con
   for (TokenId digit = 0; digit < 10; ++digit) digits_.push_back(digit);
   if (prompt_tokens_ > 0) {
     if (options.mode == "pretrain" || options.reward != "random") {
-      base::user_error("prompt-tokens", "{} for {}, want 0 (or --mode rl or rollout with --reward random): random tokens have no answer",
+      base::user_error("prompt-tokens",
+                       "{} for {}, want 0 (or --mode rl or rollout with --reward random): random tokens have no answer",
                        prompt_tokens_, options.mode == "pretrain" ? "--mode pretrain" : "--reward majority-vote");
     }
     return;
   }
   if (folder.empty()) {
-    if (vocabulary <= end_) base::user_error("config", "{}: vocab_size {}, want at least {}", options.config, vocabulary, end_ + 1);
+    if (vocabulary <= end_)
+      base::user_error("config", "{}: vocab_size {}, want at least {}", options.config, vocabulary, end_ + 1);
     return;
   }
   const std::filesystem::path file = std::filesystem::path(folder) / "tokenizer.json";
   const base::Json tokens = base::read_json_file(file).at("model").at("vocab");
   const auto id = [&](const std::string& text) {
-    if (!tokens.contains(text)) base::user_error("bench", "{}: no token '{}', want the sorting task's characters, or --prompt-tokens N", file.string(), text);
+    if (!tokens.contains(text))
+      base::user_error("bench", "{}: no token '{}', want the sorting task's characters, or --prompt-tokens N",
+                       file.string(), text);
     return tokens.at(text).get<TokenId>();
   };
   for (std::size_t digit = 0; digit < 10; ++digit) digits_[digit] = id(std::to_string(digit));
@@ -93,19 +97,20 @@ void update(engine::Model& model, const std::vector<SharedPromptBatch>& groups, 
       lengths.push_back(response.size());
     }
   }
-  model.accumulate_gradient(groups, 1.0, options.token_budget,
-                            [&](std::size_t first, std::size_t responses, std::span<const float>, std::span<float> gradient) {
-                              std::size_t next = 0;
-                              for (std::size_t r = first; r < first + responses; ++r) {
-                                const float value = -weights[r] / static_cast<float>(count.trained);
-                                for (std::size_t t = 0; t < lengths[r]; ++t) gradient[next++] = value;
-                              }
-                            });
+  model.accumulate_gradient(
+      groups, 1.0, options.token_budget,
+      [&](std::size_t first, std::size_t responses, std::span<const float>, std::span<float> gradient) {
+        std::size_t next = 0;
+        for (std::size_t r = first; r < first + responses; ++r) {
+          const float value = -weights[r] / static_cast<float>(count.trained);
+          for (std::size_t t = 0; t < lengths[r]; ++t) gradient[next++] = value;
+        }
+      });
   model.optimizer_step({.learning_rate = options.learning_rate, .beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0.0});
 }
 
-std::vector<float> rewards_of(const std::vector<engine::Rollout>& group, const BenchTask& task, const BenchOptions& options,
-                              base::Random& coin) {
+std::vector<float> rewards_of(const std::vector<engine::Rollout>& group, const BenchTask& task,
+                              const BenchOptions& options, base::Random& coin) {
   std::vector<float> rewards;
   if (options.reward == "random") {
     for (std::size_t i = 0; i < group.size(); ++i) rewards.push_back(coin.uniform() < 0.5 ? 1.0f : 0.0f);

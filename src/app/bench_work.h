@@ -39,8 +39,10 @@ struct BenchOptions {
 template <class Visitor>
 void visit_fields(BenchOptions& o, Visitor&& visit) {
   using namespace base;
-  visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model; default: sort-strong", anything());
-  visit(o.config, "config", "instead of a model: a config.json; weights are random, token ids 0 to 12 are the task's characters",
+  visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model; default: sort-strong",
+        anything());
+  visit(o.config, "config",
+        "instead of a model: a config.json; weights are random, token ids 0 to 12 are the task's characters",
         anything());
   visit(o.run, "run", "instead of steps of its own: the phases that a run's folder has recorded", anything());
   visit(o.mode, "mode", "what a step is: rl (rollouts and an update), rollout, or pretrain (documents and an update)",
@@ -58,7 +60,8 @@ void visit_fields(BenchOptions& o, Visitor&& visit) {
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.learning_rate, "learning-rate", "AdamW's", at_least(0));
   visit(o.device, "device", train::kDeviceHelp, anything());
-  visit(o.precision, "precision", "float32, or bfloat16: weights in bfloat16, with float32 masters where a step trains them",
+  visit(o.precision, "precision",
+        "float32, or bfloat16: weights in bfloat16, with float32 masters where a step trains them",
         train::precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
   visit(o.seed, "seed", "fixes problems and tokens", at_least(0));
@@ -69,7 +72,8 @@ class BenchTask {
  public:
   /// Sorting, `7402?` -> `#0247` and the end, 4-9 random digits: ids 0-9, 10, 11, 12 for the digits, `?`, `#` and the end, or those
   /// of the model's own tokenizer in `folder`. With --prompt-tokens: random tokens of the `vocabulary` in use, and no answer.
-  BenchTask(const BenchOptions& options, const std::string& folder, const engine::ModelConfig& config, std::int64_t vocabulary);
+  BenchTask(const BenchOptions& options, const std::string& folder, const engine::ModelConfig& config,
+            std::int64_t vocabulary);
 
   struct Problem {
     std::vector<engine::TokenId> prompt;
@@ -89,10 +93,10 @@ class BenchTask {
 
 /// Tokens of one step.
 struct StepCount {
-  std::int64_t prompted = 0;       ///< prompt tokens, each prompt once
-  std::int64_t sampled = 0;        ///< response tokens drawn
-  std::int64_t trained = 0;        ///< response tokens with a gradient
-  std::int64_t packed = 0;         ///< rows of the update: prompts once a group, responses without their last token
+  std::int64_t prompted = 0;  ///< prompt tokens, each prompt once
+  std::int64_t sampled = 0;   ///< response tokens drawn
+  std::int64_t trained = 0;   ///< response tokens with a gradient
+  std::int64_t packed = 0;    ///< rows of the update: prompts once a group, responses without their last token
 };
 
 /// One RL step (rollouts, coin or vote, one on-policy update), one rollout, or one pre-training step.

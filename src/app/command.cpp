@@ -25,7 +25,8 @@ void check_only_resume(const CLI::App& app, std::string_view allowed) {
   for (const CLI::Option* option : app.get_options()) {
     const std::string name = option->get_name();
     if (option->count() == 0 || name == "--resume" || name == "--json" || name == allowed) continue;
-    base::user_error(app.get_name(), "{} beside --resume, want --resume alone: a run goes on with the options in its {}",
+    base::user_error(app.get_name(),
+                     "{} beside --resume, want --resume alone: a run goes on with the options in its {}",
                      option->get_name(), store::kConfigFile);
   }
 }

@@ -101,9 +101,11 @@ class StepRows {
     const auto same = [&](std::string_view a, std::string_view b) { return task_.equivalent(group.problem, a, b); };
     const std::vector<int> classes = text::clusters(group.answers, same);
     // A tie goes to the likelier answer, where the dump says how likely every rollout was.
-    const bool has_logprobs = std::none_of(group.logprob.begin(), group.logprob.end(), [](const std::vector<float>& values) {
-      return values.empty() || !std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
-    });
+    const bool has_logprobs =
+        std::none_of(group.logprob.begin(), group.logprob.end(), [](const std::vector<float>& values) {
+          return values.empty() ||
+                 !std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+        });
     rewards::Ballot ballot;
     analysis::GroupView view;
     for (std::size_t i = 0; i < classes.size(); ++i) {
@@ -181,8 +183,8 @@ DumpSignals DumpFollower::look() {
   std::int64_t small = s.small;
   // The step that is being written would look unlike the others.
   if (s.rows && s.rows->rows() < s.before) {
-    series.notes.push_back(fmt::format("step {} has {} rows and the one before {}: taken as not finished, left out", *s.step,
-                                       s.rows->rows(), s.before));
+    series.notes.push_back(fmt::format("step {} has {} rows and the one before {}: taken as not finished, left out",
+                                       *s.step, s.rows->rows(), s.before));
   } else if (s.rows) {
     series.points.push_back(s.rows->finish(*s.step, small));
   }

@@ -11,8 +11,8 @@
 #include "base/cores.h"
 #include "base/random.h"
 #include "train/groups.h"
-#include "train/problems.h"
 #include "train/model_options.h"
+#include "train/problems.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -74,7 +74,8 @@ int run(const EvalOptions& options, bool json) {
   const auto split = options.split == "train" ? tasks::Split::kTrain : tasks::Split::kHeldOut;
   train::require_labels(*task, split, "eval");
   const auto problems = train::distinct_problems(*task, split, static_cast<std::uint64_t>(options.seed), options.count);
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
+  train::TextModel model =
+      train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
   auto sampling = train::sampling_options(options.sampling, *task);
   sampling.greedy = options.greedy;
   std::vector<analysis::ProblemOutcome> outcomes;
@@ -95,12 +96,10 @@ int run(const EvalOptions& options, bool json) {
   const double rollouts = static_cast<double>(evaluation.samples);
   const auto available = task->size(split);  // more than --count of a file must not pass for all of it
   if (json) {
-    base::Json object = {{"model", options.model},
-                         {"task", train::source_name(options.source)},
-                         {"problems", evaluation.problems},
-                         {"available", available ? base::Json(*available) : base::Json(nullptr)},
-                         {"samples", options.samples},
-                         {"avg", estimate_json(evaluation.avg)}};
+    base::Json object = {
+        {"model", options.model},          {"task", train::source_name(options.source)},
+        {"problems", evaluation.problems}, {"available", available ? base::Json(*available) : base::Json(nullptr)},
+        {"samples", options.samples},      {"avg", estimate_json(evaluation.avg)}};
     for (const auto& [k, estimate] : evaluation.pass) object["pass"][std::to_string(k)] = estimate_json(estimate);
     if (evaluation.maj) object["maj"] = estimate_json(*evaluation.maj);
     object["answered"] = static_cast<double>(answered) / rollouts;

@@ -49,7 +49,8 @@ int run(const std::string& given, const ExportOptions& options) {
   base::create_new_folder(out);
   model.model->save_merged(out, options.dtype);
   train::copy_tokenizer(from, out);
-  print_line(fmt::format("{} in {}: {} parameters in {}", from.string(), options.dtype, model.model->parameter_count(), out.string()));
+  print_line(fmt::format("{} in {}: {} parameters in {}", from.string(), options.dtype, model.model->parameter_count(),
+                         out.string()));
   return 0;
 }
 
@@ -62,7 +63,9 @@ const base::Registrar kRegistered(
             [](CLI::App& app) -> Run {
               auto options = std::make_shared<ExportOptions>();
               auto from = std::make_shared<std::string>();
-              app.add_option("MODEL", *from, "a run's folder, a model folder, an adapter's, or the name of an embedded model")->required();
+              app.add_option("MODEL", *from,
+                             "a run's folder, a model folder, an adapter's, or the name of an embedded model")
+                  ->required();
               add_fields(app, *options);
               return [options, from] { return run(*from, *options); };
             }});

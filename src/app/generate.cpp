@@ -7,8 +7,8 @@
 #include "base/cores.h"
 #include "base/random.h"
 #include "train/groups.h"
-#include "train/problems.h"
 #include "train/model_options.h"
+#include "train/problems.h"
 #include "train/text_model.h"
 
 namespace whet::app {
@@ -50,7 +50,10 @@ void visit_fields(GenerateOptions& o, Visitor&& visit) {
 base::Json row(const std::string& prompt, const std::string& text, const engine::Rollout& rollout) {
   double logprob = 0;
   for (const float value : rollout.logprob) logprob += value;
-  return {{"prompt", prompt}, {"response", text}, {"logprob", logprob}, {"tokens", rollout.tokens.size()},
+  return {{"prompt", prompt},
+          {"response", text},
+          {"logprob", logprob},
+          {"tokens", rollout.tokens.size()},
           {"truncated", rollout.truncated}};
 }
 
@@ -62,7 +65,9 @@ void print(const base::Json& object, bool json) {
   const auto correct = object.find("correct");
   std::printf("%s%s%s%s\n", object["prompt"].get<std::string>().c_str(), object["response"].get<std::string>().c_str(),
               object["truncated"].get<bool>() ? "..." : "",
-              correct == object.end() ? "" : correct->get<bool>() ? "   right" : "   wrong");
+              correct == object.end() ? ""
+              : correct->get<bool>()  ? "   right"
+                                      : "   wrong");
 }
 
 int run(const GenerateOptions& options, bool json) {
@@ -72,7 +77,8 @@ int run(const GenerateOptions& options, bool json) {
   if (options.chat && !options.task.empty()) base::user_error("generate", "--chat with --task, want it with --prompt");
   if (!options.task.empty()) {
     const auto task = train::make_task({.task = options.task});
-    train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
+    train::TextModel model =
+        train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
     auto sampling = train::sampling_options(options.sampling, *task);
     sampling.greedy = options.greedy;
     for (const train::Group& group :
@@ -97,14 +103,14 @@ int run(const GenerateOptions& options, bool json) {
     for (std::string line; std::getline(std::cin, line);) texts.push_back(line);
     if (texts.size() == before) base::user_error("prompt", "no line on standard input, want a prompt a line");
   }
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
-  engine::SamplingOptions sampling{.temperature = options.sampling.temperature,
-                                   .top_p = options.sampling.top_p,
-                                   .top_k = static_cast<int>(options.sampling.top_k),
-                                   .max_new_tokens = static_cast<int>(options.sampling.max_new_tokens > 0
-                                                                          ? options.sampling.max_new_tokens
-                                                                          : 64),
-                                   .greedy = options.greedy};
+  train::TextModel model =
+      train::open_text_model(folder, train::asking_options(options.threads, options.precision, options.device));
+  engine::SamplingOptions sampling{
+      .temperature = options.sampling.temperature,
+      .top_p = options.sampling.top_p,
+      .top_k = static_cast<int>(options.sampling.top_k),
+      .max_new_tokens = static_cast<int>(options.sampling.max_new_tokens > 0 ? options.sampling.max_new_tokens : 64),
+      .greedy = options.greedy};
   const auto chat = options.chat ? train::chat_writer("all", folder) : std::nullopt;
   const auto tokens_of = [&](const std::string& text) {
     if (!chat) return train::prompt_tokens(model.tokenizer, text);

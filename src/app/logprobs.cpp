@@ -49,7 +49,8 @@ base::Json numbers(const std::vector<float>& values, const char* what, std::size
   base::Json list = base::Json::array();
   for (std::size_t i = 0; i < values.size(); ++i) {
     if (!std::isfinite(values[i])) {
-      base::run_error("logprobs", "line {}: the {} of token {} is {}, want a finite number (are the model's weights broken?)", line,
+      base::run_error("logprobs",
+                      "line {}: the {} of token {} is {}, want a finite number (are the model's weights broken?)", line,
                       what, i + 2, values[i]);
     }
     list.push_back(shortest(values[i]));
@@ -65,15 +66,16 @@ class Scorer {
     if (!row.is_object()) base::user_error(place, "line {}: {}, want an object with a 'text'", line, row.type_name());
     const auto text = row.find("text");
     if (text == row.end() || !text->is_string()) {
-      base::user_error(place, "line {}: 'text' is {}, want text", line, text == row.end() ? "missing" : text->type_name());
+      base::user_error(place, "line {}: 'text' is {}, want text", line,
+                       text == row.end() ? "missing" : text->type_name());
     }
     const std::string& written = text->get_ref<const std::string&>();
     tokens_.push_back(options_.bare || options_.add_special ? model_.tokenizer.encode(written, options_.add_special)
                                                             : train::prompt_tokens(model_.tokenizer, written));
     const std::int64_t longest = model_.model->config().max_position_embeddings;
     if (static_cast<std::int64_t>(tokens_.back().size()) > longest) {
-      base::user_error(place, "line {}: a text of {} tokens, want at most the model's {} (max_position_embeddings)", line,
-                       tokens_.back().size(), longest);
+      base::user_error(place, "line {}: a text of {} tokens, want at most the model's {} (max_position_embeddings)",
+                       line, tokens_.back().size(), longest);
     }
     total_ += tokens_.back().size();
     rows_.push_back(std::move(row));
@@ -129,18 +131,20 @@ int run(const LogprobsOptions& options, const std::string& file) {
 
 const base::Registrar kRegistered(
     commands(), "logprobs",
-    Command{"log-prob, entropy, self-certainty and top-2 gap of each token of given texts",
-            "  whet logprobs --model sort-strong texts.jsonl > scored.jsonl\n"
-            "  echo '{\"text\": \"40317?01347\"}' | whet logprobs --model sort-strong\n"
-            "Lines {text} in; the same lines with tokens, logprob, entropy, self_certainty and gap out, in order: a value for each\n"
-            "token after the first.",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<LogprobsOptions>();
-              auto file = std::make_shared<std::string>("-");
-              add_fields(app, *options);
-              app.add_option("FILE", *file, "JSON Lines, each {\"text\": ...}; - reads standard input")->capture_default_str();
-              return [options, file] { return run(*options, *file); };
-            }});
+    Command{
+        "log-prob, entropy, self-certainty and top-2 gap of each token of given texts",
+        "  whet logprobs --model sort-strong texts.jsonl > scored.jsonl\n"
+        "  echo '{\"text\": \"40317?01347\"}' | whet logprobs --model sort-strong\n"
+        "Lines {text} in; the same lines with tokens, logprob, entropy, self_certainty and gap out, in order: a value for each\n"
+        "token after the first.",
+        [](CLI::App& app) -> Run {
+          auto options = std::make_shared<LogprobsOptions>();
+          auto file = std::make_shared<std::string>("-");
+          add_fields(app, *options);
+          app.add_option("FILE", *file, "JSON Lines, each {\"text\": ...}; - reads standard input")
+              ->capture_default_str();
+          return [options, file] { return run(*options, *file); };
+        }});
 
 }  // namespace
 }  // namespace whet::app

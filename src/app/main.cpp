@@ -40,8 +40,8 @@ std::size_t edits(std::string_view from, std::string_view to) {
       const std::string name = option->get_name();
       if (closest.empty() || edits(given, name) < edits(given, closest)) closest = name;
     }
-    base::user_error(command.get_name(), "unknown option {}, the closest is {} ('whet {} --help' lists them)", given, closest,
-                     command.get_name());
+    base::user_error(command.get_name(), "unknown option {}, the closest is {} ('whet {} --help' lists them)", given,
+                     closest, command.get_name());
   }
   base::user_error(command.get_name(), "unexpected '{}', want options that begin with -- ('whet {} --help' lists them)",
                    unexpected.front(), command.get_name());

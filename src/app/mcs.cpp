@@ -59,27 +59,30 @@ Arguments read_plan(const Arguments& given) {
 
 void describe_seed(const SeedOutcome& outcome, const std::string& threshold) {
   if (outcome.ended == "hopeless") {
-    print_line(fmt::format("hopeless base: no held-out rollout is right, which puts its accuracy below {:.0f} % with 95 % "
-                           "confidence; nothing to sharpen. Model Collapse Step: 0",
-                           100 * kHopeless));
+    print_line(
+        fmt::format("hopeless base: no held-out rollout is right, which puts its accuracy below {:.0f} % with 95 % "
+                    "confidence; nothing to sharpen. Model Collapse Step: 0",
+                    100 * kHopeless));
     return;
   }
   print_line(outcome.labelled.reached
                  ? fmt::format("Model Collapse Step: {} (reward accuracy below {})", outcome.labelled.step, threshold)
              : outcome.ended == "settled"
-                 ? fmt::format("ended at step {} without collapse: the median of all seeds can no longer change", outcome.steps)
-                 : fmt::format("no collapse: reward accuracy never fell below {} in {} steps, the budget's end", threshold,
-                               outcome.steps));
+                 ? fmt::format("ended at step {} without collapse: the median of all seeds can no longer change",
+                               outcome.steps)
+                 : fmt::format("no collapse: reward accuracy never fell below {} in {} steps, the budget's end",
+                               threshold, outcome.steps));
   if (outcome.accuracy) {
     const auto& accuracy = *outcome.accuracy;
-    print_line(fmt::format("held-out accuracy: {:.3f} at the start, peak {:.3f} at step {}, {:.3f} at the end ({:.0f} % of the "
-                           "peak lost)",
-                           accuracy.first, accuracy.peak, accuracy.peak_step, accuracy.final, 100 * accuracy.lost_share()));
+    print_line(fmt::format(
+        "held-out accuracy: {:.3f} at the start, peak {:.3f} at step {}, {:.3f} at the end ({:.0f} % of the "
+        "peak lost)",
+        accuracy.first, accuracy.peak, accuracy.peak_step, accuracy.final, 100 * accuracy.lost_share()));
   }
   for (const auto& result : outcome.marks) {
-    print_line(fmt::format("  reward accuracy below {}: {}", result.mark.name,
-                           result.step ? fmt::format("step {}", *result.step)
-                                       : fmt::format("not in {} steps", outcome.steps)));
+    print_line(fmt::format(
+        "  reward accuracy below {}: {}", result.mark.name,
+        result.step ? fmt::format("step {}", *result.step) : fmt::format("not in {} steps", outcome.steps)));
   }
   if (const auto found = outcome.summary.find("label_free_evidence"); found != outcome.summary.end()) {
     print_line("without labels: " + found->get<std::string>());
@@ -87,7 +90,8 @@ void describe_seed(const SeedOutcome& outcome, const std::string& threshold) {
 }
 
 base::Json cost_json(const McsOutcome& outcome, std::int64_t budget) {
-  base::Json cost = {{"tokens", outcome.tokens}, {"training_tokens", outcome.training_tokens}, {"seconds", outcome.seconds}};
+  base::Json cost = {
+      {"tokens", outcome.tokens}, {"training_tokens", outcome.training_tokens}, {"seconds", outcome.seconds}};
   const auto& supervised = outcome.supervised_tokens;
   cost["supervised_training_tokens"] = supervised ? base::Json(*supervised) : base::Json(nullptr);
   cost["share_of_supervised"] =
@@ -121,8 +125,8 @@ void print_outcome(const McsOutcome& outcome, std::int64_t budget) {
   line("label-free alarm   ", outcome.label_free);
   const auto skipped = outcome.asked - static_cast<std::int64_t>(outcome.seeds.size());
   if (skipped > 0) {
-    std::printf("%lld of %lld seeds were not run: they could not have changed the median\n", static_cast<long long>(skipped),
-                static_cast<long long>(outcome.asked));
+    std::printf("%lld of %lld seeds were not run: they could not have changed the median\n",
+                static_cast<long long>(skipped), static_cast<long long>(outcome.asked));
   }
   std::printf("cost: %lld tokens, %.0f s", static_cast<long long>(outcome.tokens), outcome.seconds);
   if (const auto& supervised = outcome.supervised_tokens) {
@@ -160,10 +164,11 @@ int run(const CLI::App& app, const Arguments& given) {
         options, folder_of(arguments, index), mark, finished, arguments.seeds,
         [&](const train::Trainer& trainer) {
           write_plan(arguments, trainer.options());
-          print_line(fmt::format("mcs {}: {} training until reward accuracy is below {}, at most {} steps, in {}{}",
-                                 trainer.options().model, trainer.options().reward, mark.name, trainer.options().steps,
-                                 trainer.folder().string(),
-                                 arguments.seeds > 1 ? fmt::format(" (seed {} of {})", index + 1, arguments.seeds) : ""));
+          print_line(
+              fmt::format("mcs {}: {} training until reward accuracy is below {}, at most {} steps, in {}{}",
+                          trainer.options().model, trainer.options().reward, mark.name, trainer.options().steps,
+                          trainer.folder().string(),
+                          arguments.seeds > 1 ? fmt::format(" (seed {} of {})", index + 1, arguments.seeds) : ""));
           if (index == 0) {
             for (const std::string& note : trainer.notes()) print_line(note);
           }
@@ -173,7 +178,8 @@ int run(const CLI::App& app, const Arguments& given) {
           return true;
         });
     if (!outcome) {
-      print_line(fmt::format("interrupted in {}; saved. Go on with: whet mcs --resume {}", folder_name(index), arguments.out));
+      print_line(
+          fmt::format("interrupted in {}; saved. Go on with: whet mcs --resume {}", folder_name(index), arguments.out));
       return 130;
     }
     describe_seed(*outcome, mark.name);
@@ -205,25 +211,26 @@ int run(const CLI::App& app, const Arguments& given) {
 
 const base::Registrar kRegistered(
     commands(), "mcs",
-    Command{"measure the Model Collapse Step of a base model",
-            "  whet mcs --model sort-strong --task sort --out runs/mcs --threshold half-peak\n"
-            "  whet mcs --model DIR --problems problems.jsonl --steps 500 --seeds 1 --out runs/mcs --json\n"
-            "  whet mcs --resume runs/mcs\n"
-            "The paper's threshold is 1%. Small models may settle in a wrong consensus above it: half-peak ranks them better.",
-            [](CLI::App& app) -> Run {
-              auto arguments = std::make_shared<Arguments>();
-              arguments->options.average_kept = 1;  // nobody keeps the model of a measurement
-              add_fields(app, arguments->options);
-              app.add_option("--out", arguments->out, "new folder: of the run with --seeds 1, else of runs seed-N");
-              app.add_option("--resume", arguments->resume, "go on with the measurement in this folder");
-              app.add_option("--threshold", arguments->threshold,
-                             "collapsed is: reward accuracy below this, such as 1% or 0.1, or half-peak")
-                  ->capture_default_str();
-              app.add_option("--seeds", arguments->seeds, "runs, with --seed and the numbers after it")
-                  ->capture_default_str();
-              app.add_flag("--json", arguments->json, "one JSON object on standard output");
-              return [arguments, &app] { return run(app, *arguments); };
-            }});
+    Command{
+        "measure the Model Collapse Step of a base model",
+        "  whet mcs --model sort-strong --task sort --out runs/mcs --threshold half-peak\n"
+        "  whet mcs --model DIR --problems problems.jsonl --steps 500 --seeds 1 --out runs/mcs --json\n"
+        "  whet mcs --resume runs/mcs\n"
+        "The paper's threshold is 1%. Small models may settle in a wrong consensus above it: half-peak ranks them better.",
+        [](CLI::App& app) -> Run {
+          auto arguments = std::make_shared<Arguments>();
+          arguments->options.average_kept = 1;  // nobody keeps the model of a measurement
+          add_fields(app, arguments->options);
+          app.add_option("--out", arguments->out, "new folder: of the run with --seeds 1, else of runs seed-N");
+          app.add_option("--resume", arguments->resume, "go on with the measurement in this folder");
+          app.add_option("--threshold", arguments->threshold,
+                         "collapsed is: reward accuracy below this, such as 1% or 0.1, or half-peak")
+              ->capture_default_str();
+          app.add_option("--seeds", arguments->seeds, "runs, with --seed and the numbers after it")
+              ->capture_default_str();
+          app.add_flag("--json", arguments->json, "one JSON object on standard output");
+          return [arguments, &app] { return run(app, *arguments); };
+        }});
 
 }  // namespace
 }  // namespace whet::app

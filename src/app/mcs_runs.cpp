@@ -40,14 +40,16 @@ bool is_hopeless(double accuracy, std::int64_t rollouts) {
 void refuse_guard(const train::TrainOptions& options, const char* place) {
   if (options.guard) base::user_error(place, "--guard, want none: it ends a run before the collapse that is measured");
   if (options.probe.is_asked() && !options.probe.only_warn) {
-    base::user_error(place, "--probe, want none, or --probe-only-warn beside it: it ends a run before the collapse that is "
+    base::user_error(place,
+                     "--probe, want none, or --probe-only-warn beside it: it ends a run before the collapse that is "
                      "measured");
   }
 }
 
 SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::CollapseMark& mark) {
   const store::Run run = store::load_run(folder);
-  if (!run.summary) base::user_error("mcs", "{} holds a run that has not finished, want a finished one", folder.string());
+  if (!run.summary)
+    base::user_error("mcs", "{} holds a run that has not finished, want a finished one", folder.string());
   train::TrainOptions options;
   base::fields_from_json(options, run.config, (folder / store::kConfigFile).string());
   SeedOutcome outcome;
@@ -63,13 +65,10 @@ SeedOutcome read_outcome(const std::filesystem::path& folder, const analysis::Co
   const bool hopeless = outcome.steps == 0;
   outcome.labelled = hopeless ? analysis::StepBound{0, true} : bound_of(reached, outcome.steps);
   outcome.label_free = bound_of(step_of(outcome.summary, "label_free_step"), outcome.steps);
-  outcome.ended = hopeless                         ? "hopeless"
-                  : reached                        ? "threshold"
-                  : outcome.steps < options.steps  ? "settled"
-                                                   : "budget";
+  outcome.ended = hopeless ? "hopeless" : reached ? "threshold" : outcome.steps < options.steps ? "settled" : "budget";
   for (const analysis::Point& length : report::series_of(run, "length")) {
-    const auto tokens = static_cast<std::int64_t>(
-        std::llround(length.value * static_cast<double>(options.prompts * options.samples)));
+    const auto tokens =
+        static_cast<std::int64_t>(std::llround(length.value * static_cast<double>(options.prompts * options.samples)));
     if (length.step == 1) outcome.first_step_tokens = tokens;
     outcome.training_tokens += tokens;
   }
@@ -92,18 +91,21 @@ std::optional<SeedOutcome> measure_seed(const train::TrainOptions& options, cons
   // The paper's step is that of the 3-step mean; the trainer's own marks use the same rule.
   analysis::MarkWatch watch({mark});
   const auto replay = [&](const train::Trainer& trainer) {
-    for (const auto& point : report::series_of(store::load_run(folder), "reward_accuracy")) watch.update(point.step, point.value);
+    for (const auto& point : report::series_of(store::load_run(folder), "reward_accuracy"))
+      watch.update(point.step, point.value);
     if (begun) begun(trainer);
   };
   const auto look = [&](const train::StepReport& report) {
     if (observer && !observer(report)) return false;
-    if (const auto found = report.metrics.find("reward_accuracy"); found != report.metrics.end() && found->is_number()) {
+    if (const auto found = report.metrics.find("reward_accuracy");
+        found != report.metrics.end() && found->is_number()) {
       watch.update(report.step, found->get<double>());
     }
     if (report.step == 0) {
       const auto accuracy = report.metrics.find("heldout_accuracy");
       const std::int64_t rollouts = options.eval_problems * options.eval_samples;
-      return !(accuracy != report.metrics.end() && accuracy->is_number() && is_hopeless(accuracy->get<double>(), rollouts));
+      return !(accuracy != report.metrics.end() && accuracy->is_number() &&
+               is_hopeless(accuracy->get<double>(), rollouts));
     }
     return !watch.marks().front().step.has_value() && !is_settled(finished, seeds, options.steps, report.step);
   };

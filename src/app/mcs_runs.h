@@ -19,17 +19,17 @@ namespace whet::app {
 struct SeedOutcome {
   std::int64_t seed = 0;
   std::filesystem::path folder;
-  analysis::StepBound labelled;     ///< reward accuracy below the threshold
-  analysis::StepBound label_free;   ///< the watch's estimate of the same, without labels
-  std::string ended;                ///< "threshold", "hopeless", "settled" or "budget"
+  analysis::StepBound labelled;    ///< reward accuracy below the threshold
+  analysis::StepBound label_free;  ///< the watch's estimate of the same, without labels
+  std::string ended;               ///< "threshold", "hopeless", "settled" or "budget"
   std::int64_t steps = 0;
   std::optional<analysis::PeakSummary> accuracy;
-  std::vector<analysis::MarkResult> marks;      ///< the three that are always reported
-  base::Json summary;                           ///< summary.json
-  std::int64_t tokens = 0;                      ///< sampled, in training and measuring
-  std::int64_t training_tokens = 0;             ///< sampled in training
-  std::int64_t first_step_tokens = 0;           ///< of them, in step 1; 0 when there was none
-  double seconds = 0;                           ///< of its steps
+  std::vector<analysis::MarkResult> marks;  ///< the three that are always reported
+  base::Json summary;                       ///< summary.json
+  std::int64_t tokens = 0;                  ///< sampled, in training and measuring
+  std::int64_t training_tokens = 0;         ///< sampled in training
+  std::int64_t first_step_tokens = 0;       ///< of them, in step 1; 0 when there was none
+  double seconds = 0;                       ///< of its steps
 };
 
 /// UserError when the folder holds no finished run.
@@ -63,7 +63,7 @@ std::optional<SeedOutcome> measure_seed(const train::TrainOptions& options, cons
 
 /// All seeds together.
 struct McsOutcome {
-  std::vector<SeedOutcome> seeds;   ///< those that were run; fewer than asked for when the median was settled before
+  std::vector<SeedOutcome> seeds;  ///< those that were run; fewer than asked for when the median was settled before
   std::int64_t asked = 0;
   analysis::StepMedian labelled, label_free;
   std::int64_t tokens = 0, training_tokens = 0;

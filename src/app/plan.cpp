@@ -20,7 +20,8 @@ using engine::MemoryUse;
 
 std::string size_text(std::int64_t bytes) {
   const auto size = static_cast<double>(bytes);
-  return bytes >= std::int64_t{1} << 30 ? fmt::format("{:.2f} GiB", size / (1 << 30)) : fmt::format("{:.0f} MiB", size / (1 << 20));
+  return bytes >= std::int64_t{1} << 30 ? fmt::format("{:.2f} GiB", size / (1 << 30))
+                                        : fmt::format("{:.0f} MiB", size / (1 << 20));
 }
 
 /// Kilobytes after a name in a file of /proc, in bytes.
@@ -38,7 +39,8 @@ std::int64_t free_memory() {
   if (!available) base::run_error("plan", "/proc/meminfo has no MemAvailable");
   std::int64_t limit = 0, used = 0;
   std::ifstream limit_file("/sys/fs/cgroup/memory.max"), used_file("/sys/fs/cgroup/memory.current");
-  if (limit_file >> limit && used_file >> used) return std::min(*available, limit - used);  // "max": no limit, no number
+  if (limit_file >> limit && used_file >> used)
+    return std::min(*available, limit - used);  // "max": no limit, no number
   return *available;
 }
 
@@ -61,11 +63,13 @@ Lengths lengths(const train::TrainOptions& options, const Sources& sources) {
   result.response = train::sampling_options(options.sampling, *task).max_new_tokens;
   if (result.prompt > 0) return result;
   if (!std::filesystem::exists(sources.folder / "tokenizer.json")) {
-    base::user_error("plan", "{} has no tokenizer.json to count the prompts' tokens with, want --prompt-tokens", sources.folder.string());
+    base::user_error("plan", "{} has no tokenizer.json to count the prompts' tokens with, want --prompt-tokens",
+                     sources.folder.string());
   }
   const auto tokenizer = tokenizer::Tokenizer::load(sources.folder);
   std::int64_t total = 0;
-  for (const auto& problem : train::take_problems(*task, tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), options.prompts)) {
+  for (const auto& problem :
+       train::take_problems(*task, tasks::Split::kTrain, static_cast<std::uint64_t>(options.seed), options.prompts)) {
     total += static_cast<std::int64_t>(train::prompt_tokens(tokenizer, problem).size());
   }
   result.prompt = std::max<std::int64_t>(1, (total + options.prompts - 1) / options.prompts);
@@ -82,7 +86,8 @@ void count_models(const train::TrainOptions& options, MemorySettings& settings) 
     if (needs.proposer && options.loss.kl_coefficient > 0) ++settings.frozen_models;  // what it began as
     if (needs.verdicts && train::is_other_model(options.verifier)) ++settings.frozen_models;
     if (votes == rewards::Votes::kTeacher) ++settings.averaged_models;
-    if (votes == rewards::Votes::kPolicies) settings.frozen_models += static_cast<std::int64_t>(options.evidence.voters.size());
+    if (votes == rewards::Votes::kPolicies)
+      settings.frozen_models += static_cast<std::int64_t>(options.evidence.voters.size());
   }
 }
 
@@ -90,7 +95,8 @@ MemorySettings settings_of(const train::TrainOptions& options, const Lengths& le
   constexpr std::int64_t kBaseVotes = 16;  // train/held_out.cpp
   MemorySettings settings = {.prompts = options.prompts,
                              .samples = std::max(options.samples, options.evidence.votes),
-                             .other_sequences = std::max(options.eval_problems, options.watch_problems) * std::max(options.eval_samples, kBaseVotes),
+                             .other_sequences = std::max(options.eval_problems, options.watch_problems) *
+                                                std::max(options.eval_samples, kBaseVotes),
                              .prompt_tokens = length.prompt,
                              .response_tokens = length.response,
                              .token_budget = options.token_budget,
@@ -175,7 +181,8 @@ Advice advise(const engine::ModelConfig& config, MemorySettings settings, std::i
 int run(train::TrainOptions options, std::int64_t prompt_tokens, bool json) {
   // A config.json by itself will do: neither weights nor a tokenizer need be there.
   const bool is_file = std::filesystem::is_regular_file(options.model);
-  const std::filesystem::path folder = is_file ? std::filesystem::path(options.model).parent_path() : train::resolve_model(options.model);
+  const std::filesystem::path folder =
+      is_file ? std::filesystem::path(options.model).parent_path() : train::resolve_model(options.model);
   if (is_file && std::filesystem::path(options.model).filename() != "config.json") {
     base::user_error("plan", "{}, want a model folder, a config.json, or an embedded model's name", options.model);
   }
@@ -190,35 +197,38 @@ int run(train::TrainOptions options, std::int64_t prompt_tokens, bool json) {
     base::Json steps = base::Json::array();
     for (const auto& [flags, peak] : advice.steps) steps.push_back({{"flags", flags}, {"peak_bytes", peak}});
     fmt::print("{}\n", base::to_json_line({{"architecture", config.architecture},
-                                            {"parameters", plan.parameters},
-                                            {"trained_parameters", plan.trained},
-                                            {"prompt_tokens", length.prompt},
-                                            {"response_tokens", length.response},
-                                            {"micro_batch_rows", plan.micro_batch_rows},
-                                            {"sequences_at_once", plan.sequences_at_once},
-                                            {"always", json_of(plan.always)},
-                                            {"rollout", json_of(plan.rollout)},
-                                            {"update", json_of(plan.update)},
-                                            {"peak_bytes", plan.peak()},
-                                            {"free_bytes", free},
-                                            {"fits", plan.peak() <= free},
-                                            {"fits_context", !too_long},
-                                            {"changes", steps},
-                                            {"fits_with_changes", advice.fits}}));
+                                           {"parameters", plan.parameters},
+                                           {"trained_parameters", plan.trained},
+                                           {"prompt_tokens", length.prompt},
+                                           {"response_tokens", length.response},
+                                           {"micro_batch_rows", plan.micro_batch_rows},
+                                           {"sequences_at_once", plan.sequences_at_once},
+                                           {"always", json_of(plan.always)},
+                                           {"rollout", json_of(plan.rollout)},
+                                           {"update", json_of(plan.update)},
+                                           {"peak_bytes", plan.peak()},
+                                           {"free_bytes", free},
+                                           {"fits", plan.peak() <= free},
+                                           {"fits_context", !too_long},
+                                           {"changes", steps},
+                                           {"fits_with_changes", advice.fits}}));
     return 0;
   }
-  fmt::print("{}: {:.4g}M parameters ({})\n{} problems x {} rollouts; prompts of {} tokens ({}), responses of at most {}\n\nalways\n",
-             folder.string(), static_cast<double>(plan.parameters) / 1e6, config.architecture, options.prompts, options.samples,
-             length.prompt, length.how, length.response);
+  fmt::print(
+      "{}: {:.4g}M parameters ({})\n{} problems x {} rollouts; prompts of {} tokens ({}), responses of at most {}\n\nalways\n",
+      folder.string(), static_cast<double>(plan.parameters) / 1e6, config.architecture, options.prompts,
+      options.samples, length.prompt, length.how, length.response);
   print(plan.always);
   fmt::print("while sampling\n");
   print(plan.rollout);
   fmt::print("in the update (micro-batches of at most {} rows)\n", plan.micro_batch_rows);
   print(plan.update);
-  fmt::print("\n  {:<30} {:>12}\n  {:<30} {:>12}\n", "peak", size_text(plan.peak()), "free on this machine", size_text(free));
+  fmt::print("\n  {:<30} {:>12}\n  {:<30} {:>12}\n", "peak", size_text(plan.peak()), "free on this machine",
+             size_text(free));
   if (too_long) {
-    fmt::print("\nPrompt and response together are {} tokens, more than the model's context of {}: the run would be refused.\n",
-               length.prompt + length.response, config.max_position_embeddings);
+    fmt::print(
+        "\nPrompt and response together are {} tokens, more than the model's context of {}: the run would be refused.\n",
+        length.prompt + length.response, config.max_position_embeddings);
   }
   if (plan.peak() <= free) {
     fmt::print("\nIt fits.\n");
@@ -233,25 +243,28 @@ int run(train::TrainOptions options, std::int64_t prompt_tokens, bool json) {
 
 const base::Registrar kRegistered(
     commands(), "plan",
-    Command{"the memory of a training run before it starts, and what to change to fit",
-            "  whet plan sort-strong\n"
-            "  whet plan Qwen3-0.6B/config.json --prompt-tokens 200 --max-new-tokens 2048 --samples 16\n"
-            "  whet plan DIR --problems math.jsonl --task file --max-new-tokens 1024 --json\n"
-            "Takes the options of 'whet train'. Reads config.json (and tokenizer.json, to count the prompts); opens no weights.",
-            [](CLI::App& app) -> Run {
-              auto options = std::make_shared<train::TrainOptions>();
-              auto prompt_tokens = std::make_shared<std::int64_t>(0);
-              auto json = std::make_shared<bool>(false);
-              auto config = std::make_shared<std::string>();
-              add_fields(app, *options);
-              app.add_option("MODEL", options->model, "a model folder, its config.json, or the name of an embedded model; as --model");
-              app.add_option("--prompt-tokens", *prompt_tokens, "length of a prompt; 0: the mean of the first step's")
-                  ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))->capture_default_str();
-              app.add_flag("--json", *json, "one JSON object");
-              add_config(app, *options, *config);
-              // `config` is read while the command line is parsed, and must live until then.
-              return [options, prompt_tokens, json, config] { return run(*options, *prompt_tokens, *json); };
-            }});
+    Command{
+        "the memory of a training run before it starts, and what to change to fit",
+        "  whet plan sort-strong\n"
+        "  whet plan Qwen3-0.6B/config.json --prompt-tokens 200 --max-new-tokens 2048 --samples 16\n"
+        "  whet plan DIR --problems math.jsonl --task file --max-new-tokens 1024 --json\n"
+        "Takes the options of 'whet train'. Reads config.json (and tokenizer.json, to count the prompts); opens no weights.",
+        [](CLI::App& app) -> Run {
+          auto options = std::make_shared<train::TrainOptions>();
+          auto prompt_tokens = std::make_shared<std::int64_t>(0);
+          auto json = std::make_shared<bool>(false);
+          auto config = std::make_shared<std::string>();
+          add_fields(app, *options);
+          app.add_option("MODEL", options->model,
+                         "a model folder, its config.json, or the name of an embedded model; as --model");
+          app.add_option("--prompt-tokens", *prompt_tokens, "length of a prompt; 0: the mean of the first step's")
+              ->check(CLI::Range(std::int64_t{0}, std::int64_t{1} << 30))
+              ->capture_default_str();
+          app.add_flag("--json", *json, "one JSON object");
+          add_config(app, *options, *config);
+          // `config` is read while the command line is parsed, and must live until then.
+          return [options, prompt_tokens, json, config] { return run(*options, *prompt_tokens, *json); };
+        }});
 
 }  // namespace
 }  // namespace whet::app

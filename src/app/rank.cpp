@@ -48,7 +48,8 @@ void visit_fields(RankOptions& o, Visitor&& visit) {
   visit(o.base_problems, "base-problems", "held-out problems on which the bases are profiled", count_from(1));
   visit(o.base_samples, "base-samples", "rollouts of each", count_from(2));
   visit(o.pass_k, "pass-k", "the k of pass@k, at most --base-samples", count_from(1));
-  visit(o.threshold, "threshold", "collapsed is: reward accuracy below this, such as 1% or 0.1, or half-peak", anything());
+  visit(o.threshold, "threshold", "collapsed is: reward accuracy below this, such as 1% or 0.1, or half-peak",
+        anything());
   visit(o.seeds, "seeds", "runs of each model for its Model Collapse Step", count_from(1));
   // The model is what is ranked.
   visit_fields(o.train, [&](auto& value, const char* name, const char* help, const Allowed& allowed) {
@@ -73,7 +74,7 @@ struct Gain {
 };
 
 struct Row {
-  std::string name;     ///< as short as keeps the models apart
+  std::string name;  ///< as short as keeps the models apart
   std::string model;
   std::filesystem::path folder;
   analysis::BaseProfile profile;
@@ -110,7 +111,9 @@ std::vector<theory::ProblemCounts> base_counts(const RankOptions& options, const
   const auto task = train::make_task(options.train.source, folder);
   train::require_labels(*task, tasks::Split::kHeldOut, "rank");
   const auto problems = train::held_out_problems(*task, options.base_problems);
-  train::TextModel model = train::open_text_model(folder, train::asking_options(options.train.threads, options.train.memory.precision, options.train.memory.device));
+  train::TextModel model = train::open_text_model(
+      folder,
+      train::asking_options(options.train.threads, options.train.memory.precision, options.train.memory.device));
   counts = sample_counts(row.name, model, *task, problems, options.base_samples, options.train.sampling,
                          base::combine({static_cast<std::uint64_t>(options.train.seed), base::hash_text("rank")}));
   if (row.folder.empty()) return counts;
@@ -124,15 +127,18 @@ std::vector<theory::ProblemCounts> base_counts(const RankOptions& options, const
 
 Gain read_gain(const std::filesystem::path& folder) {
   const SeedOutcome outcome = read_outcome(folder, analysis::parse_mark("half-peak"));
-  if (!outcome.accuracy) base::user_error("rank", "{} has no held-out accuracy, want labelled problems", folder.string());
+  if (!outcome.accuracy)
+    base::user_error("rank", "{} has no held-out accuracy, want labelled problems", folder.string());
   std::vector<double> values;
   for (const auto& point : report::series_of(store::load_run(folder), "heldout_accuracy")) {
     if (point.step > 0) values.push_back(point.value);
   }
   const std::size_t count = std::min(kLast, values.size());
-  if (count == 0) base::user_error("rank", "{} was never measured after step 0, want --eval-every at most --steps", folder.string());
+  if (count == 0)
+    base::user_error("rank", "{} was never measured after step 0, want --eval-every at most --steps", folder.string());
   Gain gain{.base = outcome.accuracy->first, .training_tokens = outcome.training_tokens, .seconds = outcome.seconds};
-  for (std::size_t i = values.size() - count; i < values.size(); ++i) gain.end += values[i] / static_cast<double>(count);
+  for (std::size_t i = values.size() - count; i < values.size(); ++i)
+    gain.end += values[i] / static_cast<double>(count);
   return gain;
 }
 
@@ -141,7 +147,8 @@ Gain read_gain(const std::filesystem::path& folder) {
 /// A folder is gone on with only for what it was begun with.
 void check_plan(const Arguments& arguments, const std::vector<Row>& rows) {
   Json models = Json::array();
-  for (const Row& row : rows) models.push_back(std::filesystem::absolute(train::resolve_model(row.model)).lexically_normal().string());
+  for (const Row& row : rows)
+    models.push_back(std::filesystem::absolute(train::resolve_model(row.model)).lexically_normal().string());
   RankOptions options = arguments.options;
   const Json plan = {{"models", models}, {"options", base::fields_to_json(options)}};
   const std::filesystem::path out = arguments.out;
@@ -271,8 +278,9 @@ Json correlations_json(const std::vector<Row>& rows, const Value& outcome, std::
   for (const Predictor& predictor : kPredictors) {
     if (without_mcs && std::string_view(predictor.key) == "mcs") continue;
     const auto found = analysis::rank_correlation(column(rows, predictor.value), outcomes, seed);
-    object[predictor.key] = found ? Json{{"rho", found->value}, {"low", found->low}, {"high", found->high}, {"p", found->p_value}}
-                                  : Json(nullptr);
+    object[predictor.key] =
+        found ? Json{{"rho", found->value}, {"low", found->low}, {"high", found->high}, {"p", found->p_value}}
+              : Json(nullptr);
   }
   return object;
 }
@@ -302,13 +310,15 @@ Json row_json(const Row& row, std::int64_t budget) {
     object["label_free"] = median_json(row.mcs->label_free);
     object["seeds"] = Json::array();
     for (const SeedOutcome& seed : row.mcs->seeds) object["seeds"].push_back(outcome_json(seed));
-    Json cost = {{"tokens", row.mcs->tokens}, {"training_tokens", row.mcs->training_tokens}, {"seconds", row.mcs->seconds}};
-    const auto supervised = row.gain ? std::optional<double>(static_cast<double>(row.gain->training_tokens))
-                                     : row.mcs->supervised_tokens;
+    Json cost = {
+        {"tokens", row.mcs->tokens}, {"training_tokens", row.mcs->training_tokens}, {"seconds", row.mcs->seconds}};
+    const auto supervised =
+        row.gain ? std::optional<double>(static_cast<double>(row.gain->training_tokens)) : row.mcs->supervised_tokens;
     cost["supervised_steps"] = budget;
     cost["supervised_source"] = row.gain ? "measured" : "step 1 times the steps";
-    cost["share_of_supervised"] =
-        supervised && *supervised > 0 ? Json(static_cast<double>(row.mcs->training_tokens) / *supervised) : Json(nullptr);
+    cost["share_of_supervised"] = supervised && *supervised > 0
+                                      ? Json(static_cast<double>(row.mcs->training_tokens) / *supervised)
+                                      : Json(nullptr);
     object["cost"] = cost;
   }
   if (row.gain) {
@@ -333,13 +343,13 @@ void print_rows(const std::vector<Row>& rows, const Arguments& arguments) {
   std::printf("\n");
   for (const Row& row : rows) {
     const auto& profile = row.profile;
-    std::printf("%s %.3f    %.3f      %.3f  %s  %s", most(row.name.c_str()).c_str(), profile.avg.value, profile.pass.value,
-                profile.majority_right.value,
-                spread(profile.sharpening_gain).c_str(), spread(profile.supervised_gain).c_str());
+    std::printf("%s %.3f    %.3f      %.3f  %s  %s", most(row.name.c_str()).c_str(), profile.avg.value,
+                profile.pass.value, profile.majority_right.value, spread(profile.sharpening_gain).c_str(),
+                spread(profile.supervised_gain).c_str());
     if (row.mcs) {
       const Json cost = row_json(row, options.train.steps)["cost"]["share_of_supervised"];
-      std::printf("  %7s  %15s  %10s  %4s", median_text(row.mcs->labelled).c_str(), range_text(row.mcs->labelled).c_str(),
-                  median_text(row.mcs->label_free).c_str(),
+      std::printf("  %7s  %15s  %10s  %4s", median_text(row.mcs->labelled).c_str(),
+                  range_text(row.mcs->labelled).c_str(), median_text(row.mcs->label_free).c_str(),
                   cost.is_null() ? "-" : fmt::format("{:.2f}", cost.get<double>()).c_str());
     }
     if (row.gain) std::printf("  %+.3f to %.3f", row.gain->value(), row.gain->end);
@@ -383,8 +393,9 @@ int run(const Arguments& arguments) {
     rows[i].profile = analysis::base_profile(base_counts(options, rows[i]), static_cast<int>(options.pass_k), seed);
   }
   if (train::interrupted() || (!arguments.no_training && !train_rows(arguments, rows))) {
-    print_line(arguments.out.empty() ? "interrupted"
-                                     : fmt::format("interrupted; saved. Go on with the same command: --out {}", arguments.out));
+    print_line(arguments.out.empty()
+                   ? "interrupted"
+                   : fmt::format("interrupted; saved. Go on with the same command: --out {}", arguments.out));
     return 130;
   }
   print_transient("");
@@ -394,7 +405,8 @@ int run(const Arguments& arguments) {
     return first != second ? first > second : a.profile.majority_right.value > b.profile.majority_right.value;
   });
 
-  Json object = {{"task", train::source_name(options.train.source)}, {"threshold", options.threshold},
+  Json object = {{"task", train::source_name(options.train.source)},
+                 {"threshold", options.threshold},
                  {"steps", options.train.steps}};
   object["models"] = Json::array();
   for (const Row& row : rows) object["models"].push_back(row_json(row, options.train.steps));
@@ -407,8 +419,8 @@ int run(const Arguments& arguments) {
   if (arguments.measure_gain) {
     object["correlations"]["with_gain"] = correlations_json(rows, gain, seed, false);
     object["correlations"]["with_share_of_missing"] = correlations_json(rows, closed, seed, false);
-    const auto difference = analysis::correlation_difference(column(rows, kPredictors[0].value),
-                                                             column(rows, kPredictors[1].value), column(rows, gain), seed);
+    const auto difference = analysis::correlation_difference(
+        column(rows, kPredictors[0].value), column(rows, kPredictors[1].value), column(rows, gain), seed);
     object["correlations"]["mcs_minus_pass"] = estimate_json(difference);
   }
   if (!arguments.out.empty()) {
@@ -420,17 +432,20 @@ int run(const Arguments& arguments) {
   }
   print_rows(rows, arguments);
   if (arguments.no_training) {
-    std::printf("by right majorities, which foretell the order of Model Collapse Steps where bases differ much, and no step: whet mcs "
-                "measures it\n");
+    std::printf(
+        "by right majorities, which foretell the order of Model Collapse Steps where bases differ much, and no step: whet mcs "
+        "measures it\n");
   } else {
     print_correlations("order by MCS", object["correlations"]["with_mcs"]);
   }
   if (arguments.measure_gain) {
     print_correlations("gain with labels", object["correlations"]["with_gain"]);
-    print_correlations("gain with labels, as a share of what the base lacked", object["correlations"]["with_share_of_missing"]);
+    print_correlations("gain with labels, as a share of what the base lacked",
+                       object["correlations"]["with_share_of_missing"]);
     if (const Json& difference = object["correlations"]["mcs_minus_pass"]; !difference.is_null()) {
-      std::printf("MCS minus pass@%lld, correlation with the gain: %+.2f  [%+.2f, %+.2f]\n", static_cast<long long>(options.pass_k),
-                  difference["value"].get<double>(), difference["low"].get<double>(), difference["high"].get<double>());
+      std::printf("MCS minus pass@%lld, correlation with the gain: %+.2f  [%+.2f, %+.2f]\n",
+                  static_cast<long long>(options.pass_k), difference["value"].get<double>(),
+                  difference["low"].get<double>(), difference["high"].get<double>());
     }
   }
   return 0;

@@ -30,22 +30,32 @@ constexpr std::array<Family, 4> kFamilies{{
 
 std::string_view voters(Votes votes) {
   switch (votes) {
-    case Votes::kNone: return "none";
-    case Votes::kOwn: return "own";
-    case Votes::kRephrased: return "rephrased";
-    case Votes::kTeacher: return "teacher";
-    case Votes::kPolicies: return "policies";
+    case Votes::kNone:
+      return "none";
+    case Votes::kOwn:
+      return "own";
+    case Votes::kRephrased:
+      return "rephrased";
+    case Votes::kTeacher:
+      return "teacher";
+    case Votes::kPolicies:
+      return "policies";
   }
   return "none";
 }
 
 std::string voters_text(Votes votes) {
   switch (votes) {
-    case Votes::kNone: return "nobody";
-    case Votes::kOwn: return "the policy's own rollouts";
-    case Votes::kRephrased: return "the policy's rollouts on a rephrasing";
-    case Votes::kTeacher: return "a moving average of the policy";
-    case Votes::kPolicies: return "several policies";
+    case Votes::kNone:
+      return "nobody";
+    case Votes::kOwn:
+      return "the policy's own rollouts";
+    case Votes::kRephrased:
+      return "the policy's rollouts on a rephrasing";
+    case Votes::kTeacher:
+      return "a moving average of the policy";
+    case Votes::kPolicies:
+      return "several policies";
   }
   return "nobody";
 }
@@ -134,8 +144,9 @@ void print_table() {
       row({name}, {entry.formula, "[" + entry.source + "]"}, costs, {entry.failure});
     }
   }
-  std::printf("\nCosts come on top of sampling the group once, which also gives the per-token values.\n"
-              "'whet rewards NAME' shows one in full; weighted sums are written majority-vote + 0.5*format.\n");
+  std::printf(
+      "\nCosts come on top of sampling the group once, which also gives the per-token values.\n"
+      "'whet rewards NAME' shows one in full; weighted sums are written majority-vote + 0.5*format.\n");
 }
 
 void print_one(const std::string& name, const RewardEntry& entry) {

@@ -21,9 +21,10 @@ void in_slices(const std::string& what, const std::vector<tasks::Problem>& probl
   }
 }
 
-std::vector<theory::ProblemCounts> sample_counts(const std::string& what, train::TextModel& model, const tasks::Task& task,
-                                                 const std::vector<tasks::Problem>& problems, std::int64_t samples,
-                                                 const train::SamplingFields& sampling, std::uint64_t stream) {
+std::vector<theory::ProblemCounts> sample_counts(const std::string& what, train::TextModel& model,
+                                                 const tasks::Task& task, const std::vector<tasks::Problem>& problems,
+                                                 std::int64_t samples, const train::SamplingFields& sampling,
+                                                 std::uint64_t stream) {
   std::vector<theory::ProblemCounts> counts;
   in_slices(what, problems, [&](const std::vector<tasks::Problem>& slice) {
     for (const train::Group& group :

@@ -18,8 +18,9 @@ void in_slices(const std::string& what, const std::vector<tasks::Problem>& probl
                const std::function<void(const std::vector<tasks::Problem>&)>& use);
 
 /// What a model answers to problems, `samples` times each.
-std::vector<theory::ProblemCounts> sample_counts(const std::string& what, train::TextModel& model, const tasks::Task& task,
-                                                 const std::vector<tasks::Problem>& problems, std::int64_t samples,
-                                                 const train::SamplingFields& sampling, std::uint64_t stream);
+std::vector<theory::ProblemCounts> sample_counts(const std::string& what, train::TextModel& model,
+                                                 const tasks::Task& task, const std::vector<tasks::Problem>& problems,
+                                                 std::int64_t samples, const train::SamplingFields& sampling,
+                                                 std::uint64_t stream);
 
 }  // namespace whet::app

@@ -21,11 +21,16 @@ constexpr std::size_t kLongestRemembered = 256;
 std::optional<store::Role> stat_of(const rewards::RewardEntry& entry) {
   if (!entry.needs.token_stats || !entry.form) return std::nullopt;
   switch (entry.form->anchor) {
-    case rewards::Anchor::kUniform: return store::Role::kSelfCertainty;
-    case rewards::Anchor::kPolicy: return store::Role::kEntropy;
-    case rewards::Anchor::kSampledToken: return store::Role::kLogprob;
-    case rewards::Anchor::kTopTwo: return store::Role::kGap;
-    case rewards::Anchor::kSampledAnswer: break;
+    case rewards::Anchor::kUniform:
+      return store::Role::kSelfCertainty;
+    case rewards::Anchor::kPolicy:
+      return store::Role::kEntropy;
+    case rewards::Anchor::kSampledToken:
+      return store::Role::kLogprob;
+    case rewards::Anchor::kTopTwo:
+      return store::Role::kGap;
+    case rewards::Anchor::kSampledAnswer:
+      break;
   }
   return std::nullopt;
 }

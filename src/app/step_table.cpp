@@ -24,12 +24,13 @@ void StepTable::print(const train::StepReport& report) {
   if (const auto found = report.timings.find("rollout_tokens_per_second"); found != report.timings.end()) {
     speed = fmt::format("{:.0f}", found->get<double>());
   }
-  const std::string line = fmt::format(
-      "{:>7}  {}  {}  {}  {}  {}  {}  {}  {}  {:>9}  {}", report.step, column(report.metrics, "reward", 7, 3),
-      column(report.metrics, "true_reward", 4, 2), column(report.metrics, "reward_accuracy", 7, 3),
-      column(report.metrics, "heldout_accuracy", 8, 3), column(report.metrics, "majority_ratio", 8, 3),
-      column(report.metrics, "token_entropy", 7, 3), column(report.metrics, "length", 6, 1),
-      column(report.metrics, "base_logprob", 9, 3), speed, report.step == 0 ? "-" : eta_.text(report.steps - report.step));
+  const std::string line =
+      fmt::format("{:>7}  {}  {}  {}  {}  {}  {}  {}  {}  {:>9}  {}", report.step,
+                  column(report.metrics, "reward", 7, 3), column(report.metrics, "true_reward", 4, 2),
+                  column(report.metrics, "reward_accuracy", 7, 3), column(report.metrics, "heldout_accuracy", 8, 3),
+                  column(report.metrics, "majority_ratio", 8, 3), column(report.metrics, "token_entropy", 7, 3),
+                  column(report.metrics, "length", 6, 1), column(report.metrics, "base_logprob", 9, 3), speed,
+                  report.step == 0 ? "-" : eta_.text(report.steps - report.step));
   if (!measured && !on_terminal()) return;
   print_line(line);
   ++lines_;

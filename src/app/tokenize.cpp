@@ -31,8 +31,8 @@ void visit_fields(TokenizeOptions& o, Visitor&& visit) {
         anything());
   visit(o.decode, "decode", "the other way: {ids} in, {text} out", anything());
   visit(o.add_special, "add-special", "also the tokens that the model's file puts around every text", anything());
-  visit(o.chat, "chat", "{messages, tools?, add_generation_prompt?} in, rendered by the model's template; {text, ids} out",
-        anything());
+  visit(o.chat, "chat",
+        "{messages, tools?, add_generation_prompt?} in, rendered by the model's template; {text, ids} out", anything());
   visit(o.skip_special, "skip-special", "with --decode: leave special tokens out", anything());
 }
 
@@ -66,22 +66,27 @@ Json decode_row(const tokenizer::Tokenizer& tokenizer, const Json& row, bool ski
     base::user_error("tokenize", "{}: no list 'ids', want {{\"ids\": [1, 2]}}", where);
   std::vector<tokenizer::TokenId> ids;
   for (const Json& id : *list) {
-    const bool is_token = id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(tokenizer.vocab_size());
+    const bool is_token =
+        id.is_number_unsigned() && id.get<std::uint64_t>() < static_cast<std::uint64_t>(tokenizer.vocab_size());
     if (!is_token)
-      base::user_error("tokenize", "{}: id {}, want a whole number from 0 to {}", where, id.dump(), tokenizer.vocab_size() - 1);
+      base::user_error("tokenize", "{}: id {}, want a whole number from 0 to {}", where, id.dump(),
+                       tokenizer.vocab_size() - 1);
     ids.push_back(id.get<tokenizer::TokenId>());
   }
   return replace_field(row, "ids", "text", tokenizer.decode(ids, skip_special));
 }
 
 /// The model's template with its own tokens: nothing is added around what it prints.
-Json chat_row(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat, const Json& row, const std::string& where) {
+Json chat_row(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTemplate& chat, const Json& row,
+              const std::string& where) {
   const auto messages = row.is_object() ? row.find("messages") : row.end();
   if (!row.is_object() || messages == row.end() || !messages->is_array())
-    base::user_error("tokenize", "{}: no list 'messages', want {{\"messages\": [{{\"role\": ..., \"content\": ...}}]}}", where);
+    base::user_error("tokenize", "{}: no list 'messages', want {{\"messages\": [{{\"role\": ..., \"content\": ...}}]}}",
+                     where);
   tokenizer::ChatOptions options;
   const Json prompt = row.value("add_generation_prompt", Json(true));
-  if (!prompt.is_boolean()) base::user_error("tokenize", "{}: add_generation_prompt is {}, want true or false", where, prompt.dump());
+  if (!prompt.is_boolean())
+    base::user_error("tokenize", "{}: add_generation_prompt is {}, want true or false", where, prompt.dump());
   options.add_generation_prompt = prompt.get<bool>();
   options.tools = row.value("tools", Json());
   options.variables = row.value("chat_template_kwargs", Json());
@@ -89,7 +94,8 @@ Json chat_row(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTempla
     const std::string text = chat.render(*messages, options);
     Json result = Json::object();
     for (const auto& [name, value] : row.items()) {
-      const bool is_input = name == "messages" || name == "tools" || name == "add_generation_prompt" || name == "chat_template_kwargs";
+      const bool is_input =
+          name == "messages" || name == "tools" || name == "add_generation_prompt" || name == "chat_template_kwargs";
       if (!is_input) result[name] = value;
     }
     result["text"] = text;
@@ -101,14 +107,18 @@ Json chat_row(const tokenizer::Tokenizer& tokenizer, const tokenizer::ChatTempla
 }
 
 int run(const TokenizeOptions& options, const std::string& file) {
-  if (options.decode && options.add_special) base::user_error("tokenize", "--add-special with --decode, want one of them");
+  if (options.decode && options.add_special)
+    base::user_error("tokenize", "--add-special with --decode, want one of them");
   if (!options.decode && options.skip_special) base::user_error("tokenize", "--skip-special without --decode");
-  if (options.chat && (options.decode || options.add_special)) base::user_error("tokenize", "--chat with --{}, want one of them", options.decode ? "decode" : "add-special");
+  if (options.chat && (options.decode || options.add_special))
+    base::user_error("tokenize", "--chat with --{}, want one of them", options.decode ? "decode" : "add-special");
   const auto folder = train::resolve_tokenizer(options.model);
   const auto tokenizer = tokenizer::Tokenizer::load(folder);
   const auto chat = options.chat ? tokenizer::ChatTemplate::load(folder) : std::nullopt;
   if (options.chat && !chat)
-    base::user_error("tokenize", "{} has no chat template, want chat_template.jinja or 'chat_template' in tokenizer_config.json", folder.string());
+    base::user_error("tokenize",
+                     "{} has no chat template, want chat_template.jinja or 'chat_template' in tokenizer_config.json",
+                     folder.string());
   const bool is_standard_input = file == "-";
   const std::string name = is_standard_input ? "standard input" : file;
   const auto visit = [&](Json&& row, std::size_t line) {

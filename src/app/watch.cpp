@@ -39,8 +39,8 @@ struct Look {
   std::vector<analysis::SignalPoint> points;
   std::vector<std::string> notes;
   std::string source;
-  bool has_begun = false;         ///< there is something; else only with --follow
-  bool by_base = false;           ///< judged against the frozen base, not by the signals alone
+  bool has_begun = false;  ///< there is something; else only with --follow
+  bool by_base = false;    ///< judged against the frozen base, not by the signals alone
   std::int64_t last_step = 0;
   analysis::WatchState state;
   analysis::FailureReport failure;
@@ -111,23 +111,24 @@ Json to_json(const Arguments& arguments, const Look& look) {
                      {"severity", sign.severity},
                      {"evidence", sign.evidence}});
   }
-  return {{"run", arguments.folder},
-          {"source", look.source},
-          {"judged_by", look.by_base ? "frozen base" : "signals"},
-          {"finished", look.finished()},
-          {"steps", look.points.size()},
-          {"last_step", look.last_step == 0 && look.points.empty() && !look.by_base ? Json(nullptr) : Json(look.last_step)},
-          {"measurements", state.points},
-          {"verdict", to_string(state.verdict)},
-          {"signal", state.signal},
-          {"peak_step", or_null(state.peak_step)},
-          {"warning_step", or_null(state.warning_step)},
-          {"collapse_step", or_null(state.collapse_step)},
-          {"kept_model", kept.empty() ? Json(nullptr) : Json(kept)},
-          {"evidence", state.evidence},
-          {"failure", to_string(look.failure.failure)},
-          {"signs", signs},
-          {"notes", look.notes}};
+  return {
+      {"run", arguments.folder},
+      {"source", look.source},
+      {"judged_by", look.by_base ? "frozen base" : "signals"},
+      {"finished", look.finished()},
+      {"steps", look.points.size()},
+      {"last_step", look.last_step == 0 && look.points.empty() && !look.by_base ? Json(nullptr) : Json(look.last_step)},
+      {"measurements", state.points},
+      {"verdict", to_string(state.verdict)},
+      {"signal", state.signal},
+      {"peak_step", or_null(state.peak_step)},
+      {"warning_step", or_null(state.warning_step)},
+      {"collapse_step", or_null(state.collapse_step)},
+      {"kept_model", kept.empty() ? Json(nullptr) : Json(kept)},
+      {"evidence", state.evidence},
+      {"failure", to_string(look.failure.failure)},
+      {"signs", signs},
+      {"notes", look.notes}};
 }
 
 void print_table(const Look& look) {
@@ -151,7 +152,8 @@ void print_verdict(const Arguments& arguments, const Look& look) {
   fmt::print("{}: {}, seen up to step {}{}\n", arguments.folder, to_string(state.verdict), look.last_step,
              look.finished() ? " (finished)" : "");
   if (state.verdict == analysis::Verdict::kTooFewPoints) {
-    fmt::print("  {} {}{}, too few: no verdict\n", state.points, look.by_base ? "measurement" : "step", state.points == 1 ? "" : "s");
+    fmt::print("  {} {}{}, too few: no verdict\n", state.points, look.by_base ? "measurement" : "step",
+               state.points == 1 ? "" : "s");
   } else {
     fmt::print("  {}\n", state.evidence);
     if (state.warning_step) fmt::print("  early warning: step {}\n", *state.warning_step);
@@ -186,9 +188,9 @@ int run(const Arguments& arguments) {
       if (state.collapse_step) return kCollapsedExit;
       return train::interrupted() ? kInterruptedExit : 0;
     }
-    const std::string line = look.has_begun
-                                 ? fmt::format("step {}: {}; {}", look.last_step, to_string(state.verdict), state.evidence)
-                                 : fmt::format("nothing in {} yet", arguments.folder);
+    const std::string line =
+        look.has_begun ? fmt::format("step {}: {}; {}", look.last_step, to_string(state.verdict), state.evidence)
+                       : fmt::format("nothing in {} yet", arguments.folder);
     if (on_terminal()) {
       print_transient(line);
     } else if (line != told) {
@@ -212,10 +214,15 @@ const base::Registrar kRegistered(
             "Exit code 0: no alarm (or too few measurements to judge); 3: collapsed; 2: there is neither run nor dump.",
             [](CLI::App& app) -> Run {
               auto arguments = std::make_shared<Arguments>();
-              app.add_option("run", arguments->folder, "a run of ours, or rollout dumps of verl, TRL, NeMo-RL, AReaL")->required();
-              app.add_flag("--follow", arguments->follow, "look again until it collapses, ends, or Ctrl-C; waits for a folder that is not there yet");
-              app.add_option("--every", arguments->every, "seconds between looks")->check(CLI::Range(0.1, 3600.0))->capture_default_str();
-              app.add_option("--task", arguments->task, "dumps: whose rules find and compare answers")->capture_default_str();
+              app.add_option("run", arguments->folder, "a run of ours, or rollout dumps of verl, TRL, NeMo-RL, AReaL")
+                  ->required();
+              app.add_flag("--follow", arguments->follow,
+                           "look again until it collapses, ends, or Ctrl-C; waits for a folder that is not there yet");
+              app.add_option("--every", arguments->every, "seconds between looks")
+                  ->check(CLI::Range(0.1, 3600.0))
+                  ->capture_default_str();
+              app.add_option("--task", arguments->task, "dumps: whose rules find and compare answers")
+                  ->capture_default_str();
               app.add_option("--format", arguments->format, "dumps: what wrote them; default: told from the columns")
                   ->check(CLI::IsMember(store::format_names()));
               app.add_flag("--json", arguments->json, "one object on standard output");

@@ -33,7 +33,8 @@ int cores_of_affinity() {
   for (int cpu = 0; cpu < CPU_SETSIZE; ++cpu) {
     if (!CPU_ISSET(cpu, &allowed)) continue;
     // The threads of a core list the same siblings.
-    const std::string siblings = first_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
+    const std::string siblings =
+        first_line(fmt::format("/sys/devices/system/cpu/cpu{}/topology/thread_siblings_list", cpu));
     cores.insert(siblings.empty() ? fmt::format("cpu {}", cpu) : siblings);
   }
   return std::max(1, static_cast<int>(cores.size()));

@@ -65,9 +65,8 @@ void check_allowed(const T& value, std::string_view name, const Allowed& allowed
 template <class Options>
 Json fields_to_json(const Options& options) {
   Json object = Json::object();
-  visit_fields(const_cast<Options&>(options), [&](const auto& value, const char* name, const char*, const Allowed& = {}) {
-    object[name] = value;
-  });
+  visit_fields(const_cast<Options&>(options),
+               [&](const auto& value, const char* name, const char*, const Allowed& = {}) { object[name] = value; });
   return object;
 }
 

@@ -37,7 +37,7 @@ void write_all(int descriptor, std::string_view bytes, const fs::path& path) {
 std::string read_file(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) user_error("file", "cannot read {}: {}", path.string(), reason());
-  struct stat status {};
+  struct stat status{};
   std::string content;
   if (::fstat(descriptor, &status) == 0 && S_ISDIR(status.st_mode)) {
     ::close(descriptor);
@@ -152,7 +152,7 @@ void AppendFile::sync() {
 MappedFile::MappedFile(const fs::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (descriptor < 0) user_error("file", "cannot read {}: {}", path.string(), reason());
-  struct stat status {};
+  struct stat status{};
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     ::close(descriptor);
     user_error("file", "cannot read {}: want a regular file", path.string());

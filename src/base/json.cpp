@@ -19,9 +19,7 @@ Json parse_json(std::string_view text, std::string_view where) {
 
 Json read_json_file(const std::filesystem::path& path) { return parse_json(read_file(path), path.string()); }
 
-std::string to_json_line(const Json& value) {
-  return value.dump(-1, ' ', false, Json::error_handler_t::replace);
-}
+std::string to_json_line(const Json& value) { return value.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 void for_each_json_line(std::istream& input, std::string_view where,
                         const std::function<void(Json&&, std::size_t)>& visit) {

@@ -14,7 +14,8 @@ Json costs_json(const Costs& costs) {
   Json json = Json::object();
   for (std::size_t i = 0; i < costs.size(); ++i) {
     if (costs[i].spans == 0) continue;
-    json[kPhaseNames[i]] = {{"seconds", costs[i].seconds}, {"flops", costs[i].work.flops}, {"bytes", costs[i].work.bytes}};
+    json[kPhaseNames[i]] = {
+        {"seconds", costs[i].seconds}, {"flops", costs[i].work.flops}, {"bytes", costs[i].work.bytes}};
   }
   return json;
 }
@@ -29,13 +30,15 @@ Profile::~Profile() {
 
 void Profile::start_trace(const std::filesystem::path& file, const std::string& program) {
   trace_ = file;
-  kept_ = "[\n" + to_json_line({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"tid", 1}, {"args", {{"name", program}}}});
+  kept_ = "[\n" +
+          to_json_line({{"name", "process_name"}, {"ph", "M"}, {"pid", 1}, {"tid", 1}, {"args", {{"name", program}}}});
 }
 
 void Profile::flush_trace() {
   if (trace_.empty()) return;
   if (!file_) {
-    if (!std::ofstream(trace_, std::ios::app)) user_error("trace", "cannot write {}: {}", trace_.string(), std::strerror(errno));
+    if (!std::ofstream(trace_, std::ios::app))
+      user_error("trace", "cannot write {}: {}", trace_.string(), std::strerror(errno));
     file_.emplace(trace_, 0);
   }
   if (!kept_.empty()) file_->append(std::exchange(kept_, {}));
@@ -51,18 +54,21 @@ void Profile::close_trace() {
 
 Costs Profile::take() { return std::exchange(costs_, {}); }
 
-void Profile::record(std::string_view name, Phase phase, Clock::time_point begin, Clock::time_point end, const Work& work) {
+void Profile::record(std::string_view name, Phase phase, Clock::time_point begin, Clock::time_point end,
+                     const Work& work) {
   if (trace_.empty()) return;
   // Microseconds with all of the clock's nanoseconds: a rounded end could stand after its outer span's.
   const auto nanoseconds = [](Clock::duration duration) {
     return std::chrono::duration_cast<std::chrono::nanoseconds>(duration).count();
   };
   const std::int64_t from = nanoseconds(begin - start_), length = nanoseconds(end - begin);
-  fmt::format_to(std::back_inserter(kept_),
-                 ",\n{{\"name\":\"{}\",\"cat\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{}.{:03},\"dur\":{}.{:03}", name,
-                 kPhaseNames[static_cast<std::size_t>(phase)], from / 1000, from % 1000, length / 1000, length % 1000);
+  fmt::format_to(
+      std::back_inserter(kept_),
+      ",\n{{\"name\":\"{}\",\"cat\":\"{}\",\"ph\":\"X\",\"pid\":1,\"tid\":1,\"ts\":{}.{:03},\"dur\":{}.{:03}", name,
+      kPhaseNames[static_cast<std::size_t>(phase)], from / 1000, from % 1000, length / 1000, length % 1000);
   if (work.flops > 0 || work.bytes > 0) {
-    fmt::format_to(std::back_inserter(kept_), ",\"args\":{{\"flops\":{:.0f},\"bytes\":{:.0f}}}", work.flops, work.bytes);
+    fmt::format_to(std::back_inserter(kept_), ",\"args\":{{\"flops\":{:.0f},\"bytes\":{:.0f}}}", work.flops,
+                   work.bytes);
   }
   kept_ += "}";
 }

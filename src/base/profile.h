@@ -74,8 +74,8 @@ class Profile {
   Costs costs_;
   class Span* innermost_ = nullptr;
   const Clock::time_point start_ = Clock::now();
-  std::filesystem::path trace_;      ///< empty: none is kept
-  std::string kept_;                 ///< text that is not written yet
+  std::filesystem::path trace_;  ///< empty: none is kept
+  std::string kept_;             ///< text that is not written yet
   std::optional<AppendFile> file_;
 };
 

@@ -45,13 +45,14 @@ double to_unit(std::uint64_t bits) { return static_cast<double>(bits >> 11) * 0x
 }  // namespace
 
 double token_uniform(std::uint64_t stream_key, std::uint64_t problem, std::uint32_t rollout, std::uint32_t position) {
-  const auto words = philox({static_cast<std::uint32_t>(problem), static_cast<std::uint32_t>(problem >> 32), rollout,
-                             position}, stream_key);
+  const auto words = philox(
+      {static_cast<std::uint32_t>(problem), static_cast<std::uint32_t>(problem >> 32), rollout, position}, stream_key);
   return to_unit(std::uint64_t{words[0]} << 32 | words[1]);
 }
 
 std::uint64_t Random::next() {
-  const auto words = philox({static_cast<std::uint32_t>(counter_), static_cast<std::uint32_t>(counter_ >> 32), 0, 0}, key_);
+  const auto words =
+      philox({static_cast<std::uint32_t>(counter_), static_cast<std::uint32_t>(counter_ >> 32), 0, 0}, key_);
   ++counter_;
   return std::uint64_t{words[0]} << 32 | words[1];
 }

@@ -22,11 +22,11 @@ namespace whet::engine {
 using TokenId = std::int32_t;
 
 struct SamplingOptions {
-  double temperature = 1.0;   ///< > 0; logits are divided by it
-  double top_p = 1.0;         ///< in (0, 1]; nucleus sampling
-  int top_k = 0;              ///< 0: off
-  int max_new_tokens = 64;    ///< responses are cut here and marked truncated
-  bool greedy = false;        ///< take the most likely token; the smallest id wins a tie
+  double temperature = 1.0;  ///< > 0; logits are divided by it
+  double top_p = 1.0;        ///< in (0, 1]; nucleus sampling
+  int top_k = 0;             ///< 0: off
+  int max_new_tokens = 64;   ///< responses are cut here and marked truncated
+  bool greedy = false;       ///< take the most likely token; the smallest id wins a tie
 };
 
 /// A prompt to sample from. `key` identifies the problem in the random draws.
@@ -39,12 +39,12 @@ struct Prompt {
 /// One sampled response. The per-token values belong to the distribution that was sampled from: logits divided by the
 /// temperature, before top-p and top-k, over the vocabulary in use.
 struct Rollout {
-  std::vector<TokenId> tokens;         ///< including the end token, if it came
-  std::vector<float> logprob;          ///< log pi_t(y_t)
-  std::vector<float> entropy;          ///< nats
-  std::vector<float> self_certainty;   ///< KL(U || pi_t), nats
-  std::vector<float> gap;              ///< largest minus second largest probability
-  bool truncated = false;              ///< no end token within the limit
+  std::vector<TokenId> tokens;        ///< including the end token, if it came
+  std::vector<float> logprob;         ///< log pi_t(y_t)
+  std::vector<float> entropy;         ///< nats
+  std::vector<float> self_certainty;  ///< KL(U || pi_t), nats
+  std::vector<float> gap;             ///< largest minus second largest probability
+  bool truncated = false;             ///< no end token within the limit
 };
 
 /// What a model says of a given sequence: a value for each token after the first, of the distribution over what follows
@@ -71,16 +71,16 @@ struct SharedPromptBatch {
 
 /// Called for a run of consecutive responses (flattened over groups in order: first index, count). `logprob` holds
 /// log pi(y_t) of their tokens, concatenated; the callee writes dLoss/dlogprob into `gradient` (same length).
-using PolicyGradient =
-    std::function<void(std::size_t first_response, std::size_t count, std::span<const float> logprob, std::span<float> gradient)>;
+using PolicyGradient = std::function<void(std::size_t first_response, std::size_t count, std::span<const float> logprob,
+                                          std::span<float> gradient)>;
 
 struct AdamOptions {
   double learning_rate = 1e-6;
   double beta1 = 0.9;
   double beta2 = 0.999;
   double epsilon = 1e-8;
-  double weight_decay = 0.01;   ///< decoupled, on every weight, as PyTorch's AdamW
-  double clip = 1.0;            ///< largest global gradient norm; 0: off
+  double weight_decay = 0.01;  ///< decoupled, on every weight, as PyTorch's AdamW
+  double clip = 1.0;           ///< largest global gradient norm; 0: off
 };
 
 class Model {
@@ -137,20 +137,20 @@ class Model {
 enum class Precision {
   kFloat32,
   kBFloat16,  ///< all weights are rounded to bfloat16; what is trained has float32 masters, which are rounded after each update.
-              ///< What they are multiplied with is rounded too where the processor multiplies bfloat16; engine_versions() says so
+  ///< What they are multiplied with is rounded too where the processor multiplies bfloat16; engine_versions() says so
 };
 
 /// How a model is kept and trained.
 struct EngineOptions {
-  int threads = 0;                      ///< 0: base::usable_cores(), or what OMP_NUM_THREADS says
-  std::string device = "cpu";           ///< cpu, cuda (the first GPU) or cuda:N
-  std::int64_t vocabulary_in_use = 0;   ///< tokens that exist; rows of the embedding beyond are padding. 0: all
+  int threads = 0;                     ///< 0: base::usable_cores(), or what OMP_NUM_THREADS says
+  std::string device = "cpu";          ///< cpu, cuda (the first GPU) or cuda:N
+  std::int64_t vocabulary_in_use = 0;  ///< tokens that exist; rows of the embedding beyond are padding. 0: all
   Precision precision = Precision::kFloat32;
-  bool is_frozen = false;               ///< it is only asked: in bfloat16 there are no masters, and an update is refused
-  bool checkpoint_activations = false;  ///< compute each layer again on the way back, and keep only what enters it
-  LoraOptions lora = {};                ///< rank above 0: freeze the weights and train adapters over them
+  bool is_frozen = false;  ///< it is only asked: in bfloat16 there are no masters, and an update is refused
+  bool checkpoint_activations = false;       ///< compute each layer again on the way back, and keep only what enters it
+  LoraOptions lora = {};                     ///< rank above 0: freeze the weights and train adapters over them
   std::int64_t shard_bytes = 5'000'000'000;  ///< larger weights are saved as several files of at most this size
-  base::Profile* profile = nullptr;     ///< is told of every phase's time and work; outlives the model and its clones
+  base::Profile* profile = nullptr;  ///< is told of every phase's time and work; outlives the model and its clones
 };
 
 /// Opens a Hugging Face model folder, or an adapter's: the model that it names, with the adapter over it. UserError naming

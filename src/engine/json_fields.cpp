@@ -60,11 +60,13 @@ std::vector<std::int32_t> JsonFields::token_ids(const char* name, std::int64_t v
   return ids;
 }
 
-std::int64_t JsonFields::checked_integer(const Json& value, const char* name, std::int64_t low, std::int64_t high) const {
+std::int64_t JsonFields::checked_integer(const Json& value, const char* name, std::int64_t low,
+                                         std::int64_t high) const {
   // A number past 2^63 is stored unsigned and would wrap.
-  const bool fits = value.is_number_integer() &&
-                    !(value.is_number_unsigned() && value.get<std::uint64_t>() >
-                                                        static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
+  const bool fits =
+      value.is_number_integer() &&
+      !(value.is_number_unsigned() &&
+        value.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()));
   if (!fits || value.get<std::int64_t>() < low || value.get<std::int64_t>() > high) {
     user_error(file_, "{} = {}, want a whole number {}..{}", name, base::to_json_line(value), low, high);
   }

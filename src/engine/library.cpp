@@ -16,17 +16,20 @@ const LibraryTable& library() {
   static const LibraryTable* const table = [] {
     const char* chosen = std::getenv("WHET_ENGINE");
     const std::filesystem::path path =
-        chosen != nullptr ? chosen : std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libwhet_engine.so";
+        chosen != nullptr ? chosen
+                          : std::filesystem::read_symlink("/proc/self/exe").parent_path() / "libwhet_engine.so";
     void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
     if (handle == nullptr) {
       base::user_error("engine", "cannot load {}: {} (this command runs a model; 'make build' builds the engine)",
                        path.string(), ::dlerror());
     }
     const auto entry = reinterpret_cast<const LibraryTable* (*)()>(::dlsym(handle, kLibraryEntry));
-    if (entry == nullptr) base::user_error("engine", "{} has no {}, want whetstone's engine", path.string(), kLibraryEntry);
+    if (entry == nullptr)
+      base::user_error("engine", "{} has no {}, want whetstone's engine", path.string(), kLibraryEntry);
     const LibraryTable* loaded = entry();
     if (std::strcmp(loaded->interface, WHET_ENGINE_INTERFACE) != 0) {
-      base::user_error("engine", "{} belongs to another build of whetstone, want one made with this program ('make build')",
+      base::user_error("engine",
+                       "{} belongs to another build of whetstone, want one made with this program ('make build')",
                        path.string());
     }
     return loaded;

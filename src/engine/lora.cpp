@@ -15,7 +15,8 @@ using base::user_error;
 }  // namespace
 
 const std::vector<std::string>& lora_targets() {
-  static const std::vector<std::string> names = {"q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"};
+  static const std::vector<std::string> names = {"q_proj",    "k_proj",  "v_proj",   "o_proj",
+                                                 "gate_proj", "up_proj", "down_proj"};
   return names;
 }
 
@@ -27,7 +28,8 @@ void check_lora(const LoraOptions& options) {
     if (std::find(lora_targets().begin(), lora_targets().end(), target) == lora_targets().end()) {
       user_error("lora-targets", "'{}', want some of: {}", target, fmt::join(lora_targets(), ", "));
     }
-    if (std::count(options.targets.begin(), options.targets.end(), target) > 1) user_error("lora-targets", "'{}' twice", target);
+    if (std::count(options.targets.begin(), options.targets.end(), target) > 1)
+      user_error("lora-targets", "'{}' twice", target);
   }
 }
 
@@ -48,14 +50,27 @@ std::optional<AdapterConfig> read_adapter_config(const fs::path& folder) {
     refuse("peft_type", type == nullptr ? Json(nullptr) : *type, "LORA");
   }
   // What would change the result, and the values under which it does not.
-  const std::pair<const char*, std::vector<Json>> features[] = {
-      {"bias", {"none"}},           {"use_dora", {false}},        {"use_rslora", {false}},
-      {"fan_in_fan_out", {false}},  {"modules_to_save", {}},      {"layers_to_transform", {}},
-      {"rank_pattern", {Json::object()}}, {"alpha_pattern", {Json::object()}}, {"layer_replication", {}},
-      {"exclude_modules", {}},      {"target_parameters", {}},    {"trainable_token_indices", {}},
-      {"lora_bias", {false}},       {"use_qalora", {false}},      {"use_bdlora", {false}},
-      {"alora_invocation_tokens", {}}, {"arrow_config", {}},      {"kasa_config", {}},
-      {"velora_config", {}},        {"monteclora_config", {}},    {"layers_pattern", {}}};
+  const std::pair<const char*, std::vector<Json>> features[] = {{"bias", {"none"}},
+                                                                {"use_dora", {false}},
+                                                                {"use_rslora", {false}},
+                                                                {"fan_in_fan_out", {false}},
+                                                                {"modules_to_save", {}},
+                                                                {"layers_to_transform", {}},
+                                                                {"rank_pattern", {Json::object()}},
+                                                                {"alpha_pattern", {Json::object()}},
+                                                                {"layer_replication", {}},
+                                                                {"exclude_modules", {}},
+                                                                {"target_parameters", {}},
+                                                                {"trainable_token_indices", {}},
+                                                                {"lora_bias", {false}},
+                                                                {"use_qalora", {false}},
+                                                                {"use_bdlora", {false}},
+                                                                {"alora_invocation_tokens", {}},
+                                                                {"arrow_config", {}},
+                                                                {"kasa_config", {}},
+                                                                {"velora_config", {}},
+                                                                {"monteclora_config", {}},
+                                                                {"layers_pattern", {}}};
   for (const auto& [name, off] : features) {
     const Json* value = find(name);
     if (value != nullptr && std::find(off.begin(), off.end(), *value) == off.end()) {
@@ -79,7 +94,8 @@ std::optional<AdapterConfig> read_adapter_config(const fs::path& folder) {
   const auto place = [](const std::string& name) {
     return std::find(lora_targets().begin(), lora_targets().end(), name) - lora_targets().begin();
   };
-  std::sort(config.lora.targets.begin(), config.lora.targets.end(), [&](const auto& a, const auto& b) { return place(a) < place(b); });
+  std::sort(config.lora.targets.begin(), config.lora.targets.end(),
+            [&](const auto& a, const auto& b) { return place(a) < place(b); });
   try {
     check_lora(config.lora);
   } catch (const base::UserError& error) {
@@ -90,7 +106,8 @@ std::optional<AdapterConfig> read_adapter_config(const fs::path& folder) {
   config.base = base->get<std::string>();
   if (config.base.is_relative()) config.base = folder / config.base;
   if (!fs::exists(config.base / "config.json")) {
-    user_error(where, "base_model_name_or_path = {}, want the folder of the model that the adapter corrects", base::to_json_line(*base));
+    user_error(where, "base_model_name_or_path = {}, want the folder of the model that the adapter corrects",
+               base::to_json_line(*base));
   }
   return config;
 }

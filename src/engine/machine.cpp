@@ -26,7 +26,8 @@ double gemm_rate(std::span<const Gemm> gemms, Precision precision) {
 }
 
 Share share_of(const base::Cost& cost, const Ceilings& ceilings) {
-  const double compute = cost.work.flops / ceilings.flops_per_second, memory = cost.work.bytes / ceilings.bytes_per_second;
+  const double compute = cost.work.flops / ceilings.flops_per_second,
+               memory = cost.work.bytes / ceilings.bytes_per_second;
   const bool is_memory_bound = memory > compute && memory <= cost.seconds;
   return {(is_memory_bound ? memory : compute) / cost.seconds, is_memory_bound};
 }

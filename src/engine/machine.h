@@ -33,7 +33,7 @@ struct Ceilings {
 
 /// How near a phase came to what bounds it.
 struct Share {
-  double share = 0;            ///< least seconds that the ceilings allow, over those that it took
+  double share = 0;  ///< least seconds that the ceilings allow, over those that it took
   bool is_memory_bound = false;
 };
 

@@ -89,30 +89,38 @@ MemoryPlan plan_memory(const ModelConfig& c, const MemorySettings& s) {
   const std::int64_t stored = s.precision == Precision::kBFloat16 ? kFloat / 2 : kFloat;
   const std::int64_t masters = s.precision == Precision::kBFloat16 ? kFloat : 0;
   plan.always.push_back({"weights", bytes({plan.parameters, stored}), fmt::format("{} x {} bytes", count, stored)});
-  if (masters > 0 && !has_adapters) plan.always.push_back({"masters", bytes({plan.parameters, masters}), count + " x 4 bytes, in float32"});
+  if (masters > 0 && !has_adapters)
+    plan.always.push_back({"masters", bytes({plan.parameters, masters}), count + " x 4 bytes, in float32"});
   // Under adapters the base and a moving average share the policy's frozen weights, and have adapters of their own.
   const std::int64_t frozen = has_adapters ? s.frozen_models - 1 : s.frozen_models;
   if (has_adapters) {
     const std::int64_t sets = 2 + s.averaged_models;
-    plan.always.push_back({"adapters", bytes({sets, plan.trained, kFloat}),
-                           fmt::format("{} x {} x 4 bytes, the policy's and those of models that share its frozen weights", sets, trained)});
+    plan.always.push_back(
+        {"adapters", bytes({sets, plan.trained, kFloat}),
+         fmt::format("{} x {} x 4 bytes, the policy's and those of models that share its frozen weights", sets,
+                     trained)});
   } else if (s.averaged_models > 0) {
-    plan.always.push_back({"averaged models", bytes({s.averaged_models, plan.parameters, stored + masters}),
-                           fmt::format("{} x {} x {} bytes: moving averages of the policy", s.averaged_models, count, stored + masters)});
+    plan.always.push_back(
+        {"averaged models", bytes({s.averaged_models, plan.parameters, stored + masters}),
+         fmt::format("{} x {} x {} bytes: moving averages of the policy", s.averaged_models, count, stored + masters)});
   }
   if (frozen > 0) {
     plan.always.push_back({"frozen models", bytes({frozen, plan.parameters, stored}),
                            fmt::format("{} x {} x {} bytes: {}{}", frozen, count, stored,
                                        has_adapters ? "" : "the base that the run is measured against",
-                                       has_adapters ? "those that the reward asks" : frozen > 1 ? ", and those that the reward asks" : "")});
+                                       has_adapters ? "those that the reward asks"
+                                       : frozen > 1 ? ", and those that the reward asks"
+                                                    : "")});
   }
   if (s.other_policies > 0) {
     const std::int64_t each = stored + masters + 3 * kFloat;
-    plan.always.push_back({"other policies", bytes({s.other_policies, plan.parameters, each}),
-                           fmt::format("{} x {} x {} bytes: weights, gradients and optimizer", s.other_policies, count, each)});
+    plan.always.push_back(
+        {"other policies", bytes({s.other_policies, plan.parameters, each}),
+         fmt::format("{} x {} x {} bytes: weights, gradients and optimizer", s.other_policies, count, each)});
   }
   plan.always.push_back({"gradients", bytes({plan.trained, kFloat}), trained + " x 4 bytes"});
-  plan.always.push_back({"optimizer", bytes({plan.trained, 2 * kFloat}), trained + " x 8 bytes: AdamW's two moments in float32"});
+  plan.always.push_back(
+      {"optimizer", bytes({plan.trained, 2 * kFloat}), trained + " x 8 bytes: AdamW's two moments in float32"});
   plan.always.push_back({"program", kProgram, "code and libraries"});
 
   // Sampling: the caches of the sequences that are written at once, those of their prompts, and a step's work space.
@@ -122,14 +130,16 @@ MemoryPlan plan_memory(const ModelConfig& c, const MemorySettings& s) {
   const std::int64_t sequences = std::max(s.prompts * s.samples, s.other_sequences);
   const std::int64_t slots = std::max<std::int64_t>(1, std::min({kMaxActive, sequences, kMaxCacheBytes / slot}));
   plan.sequences_at_once = slots;
-  plan.rollout.push_back({"cache of responses", bytes({slots, slot}),
-                          fmt::format("{} sequences x {} tokens x {} bytes of keys and values", slots, capacity, token_cache)});
+  plan.rollout.push_back(
+      {"cache of responses", bytes({slots, slot}),
+       fmt::format("{} sequences x {} tokens x {} bytes of keys and values", slots, capacity, token_cache)});
   const std::int64_t open = std::min(std::max(s.prompts, s.other_sequences / std::max<std::int64_t>(1, s.samples)),
                                      (slots + s.samples - 1) / s.samples + 1);
   plan.rollout.push_back({"cache of prompts", bytes({open, s.prompt_tokens, token_cache}),
                           fmt::format("{} prompts x {} tokens", open, s.prompt_tokens)});
-  plan.rollout.push_back({"logits of sampling", bytes({slots + 2 * open, vocabulary, kFloat}),
-                          fmt::format("{} sequences and 2 x {} prompts x {} words x 4 bytes", slots, open, vocabulary)});
+  plan.rollout.push_back(
+      {"logits of sampling", bytes({slots + 2 * open, vocabulary, kFloat}),
+       fmt::format("{} sequences and 2 x {} prompts x {} words x 4 bytes", slots, open, vocabulary)});
   const std::int64_t prefill = std::min(std::max(kPrefillRows, s.prompt_tokens), open * s.prompt_tokens);
   plan.rollout.push_back({"work space", bytes({slots + prefill, 3 * d + 2 * qkv + queries + 3 * f, kFloat}),
                           fmt::format("{} rows of one layer", slots + prefill)});
@@ -140,14 +150,16 @@ MemoryPlan plan_memory(const ModelConfig& c, const MemorySettings& s) {
   const std::int64_t heads = 2 + 2 * c.num_attention_heads + c.num_key_value_heads;
   const std::int64_t kept = 4 * d + 2 * qkv + queries + 3 * f + heads;
   if (s.checkpoint_activations) {
-    plan.update.push_back({"activations", bytes({rows, layers * d + kept, kFloat}),
-                           fmt::format("{} rows x ({} layers x {} + {} of the one computed again) x 4 bytes", rows, layers, d, kept)});
+    plan.update.push_back(
+        {"activations", bytes({rows, layers * d + kept, kFloat}),
+         fmt::format("{} rows x ({} layers x {} + {} of the one computed again) x 4 bytes", rows, layers, d, kept)});
   } else {
     plan.update.push_back({"activations", bytes({rows, layers, kept, kFloat}),
                            fmt::format("{} rows x {} layers x {} numbers x 4 bytes", rows, layers, kept)});
   }
   const std::int64_t logits = std::min(std::max(kLogitsAtOnce, vocabulary), bytes({rows, vocabulary}));
-  const std::int64_t head_work = bytes({logits, kFloat}) + bytes({rows, 4 * d, kFloat}), layer_work = bytes({rows, 3 * d + 3 * f, kFloat});
+  const std::int64_t head_work = bytes({logits, kFloat}) + bytes({rows, 4 * d, kFloat}),
+                     layer_work = bytes({rows, 3 * d + 3 * f, kFloat});
   plan.update.push_back({"logits and gradients of rows", std::max(head_work, layer_work),
                          fmt::format("{} logits at once and the head's states, or a layer's gradients", logits)});
   return plan;

@@ -24,14 +24,15 @@ struct MemorySettings {
   std::int64_t samples = 8;          ///< rollouts of each
   std::int64_t other_sequences = 0;  ///< most that are sampled together outside the step (measurements)
   std::int64_t prompt_tokens = 256;
-  std::int64_t response_tokens = 64; ///< the length limit: what the run must have room for
+  std::int64_t response_tokens = 64;  ///< the length limit: what the run must have room for
   std::int64_t token_budget = 16384;
-  std::int64_t frozen_models = 1;    ///< models beside the policy that are only asked, of the same shape; the first is the base
+  std::int64_t frozen_models =
+      1;  ///< models beside the policy that are only asked, of the same shape; the first is the base
   std::int64_t averaged_models = 0;  ///< such that follow it as a moving average
   std::int64_t other_policies = 0;   ///< such that are trained too, all of their weights
   bool checkpoint_activations = false;
   Precision precision = Precision::kFloat32;
-  LoraOptions lora = {};             ///< rank 0: the weights are trained
+  LoraOptions lora = {};  ///< rank 0: the weights are trained
 };
 
 /// One thing that takes memory, in bytes, and how its size comes about.

@@ -160,8 +160,9 @@ void read_windows(const JsonFields& fields, const Family& family, ModelConfig& c
   if (const auto named = sliding_layers(fields, layers)) {
     const bool binding = family.sliding_window == SlidingWindow::kByLayer && window > 0;
     if (!binding && *named != sliding) {
-      user_error(fields.file(), "layer_types = {}, but the layers of this {} {}", base::to_json_line(*fields.find("layer_types")),
-                 family.architecture, window > 0 ? "all have a sliding window" : "have no sliding window");
+      user_error(fields.file(), "layer_types = {}, but the layers of this {} {}",
+                 base::to_json_line(*fields.find("layer_types")), family.architecture,
+                 window > 0 ? "all have a sliding window" : "have no sliding window");
     }
     sliding = *named;
   }
@@ -209,7 +210,8 @@ ModelConfig read_model_config(const fs::path& folder) {
   if (default_head_dim == 0) {
     default_head_dim = config.hidden_size / config.num_attention_heads;
     if (fields.find("head_dim") == nullptr && config.hidden_size % config.num_attention_heads != 0) {
-      user_error(path.string(), "hidden_size = {}, want a multiple of num_attention_heads = {} where head_dim is not given",
+      user_error(path.string(),
+                 "hidden_size = {}, want a multiple of num_attention_heads = {} where head_dim is not given",
                  config.hidden_size, config.num_attention_heads);
     }
   }
@@ -226,7 +228,8 @@ ModelConfig read_model_config(const fs::path& folder) {
   read_biases(fields, family, config);
   read_windows(fields, family, config);
   config.eos_token_ids = fields.token_ids("eos_token_id", config.vocab_size);
-  if (!fields.has("eos_token_id") && family.default_eos_token_id >= 0 && family.default_eos_token_id < config.vocab_size) {
+  if (!fields.has("eos_token_id") && family.default_eos_token_id >= 0 &&
+      family.default_eos_token_id < config.vocab_size) {
     config.eos_token_ids = {family.default_eos_token_id};
   }
   config.bos_token_id = read_token_id(fields, "bos_token_id", config.vocab_size);

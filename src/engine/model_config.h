@@ -28,9 +28,10 @@ struct ModelConfig {
   double initializer_range = 0.02;
   bool tie_word_embeddings = false;
   bool query_key_value_bias = false;
-  bool output_bias = false;                 ///< of the attention
+  bool output_bias = false;  ///< of the attention
   bool mlp_bias = false;
-  std::vector<std::int64_t> layer_windows;  ///< newest tokens that a layer's queries see, 0: all. Empty: all in every layer
+  std::vector<std::int64_t>
+      layer_windows;  ///< newest tokens that a layer's queries see, 0: all. Empty: all in every layer
   std::vector<std::int32_t> eos_token_ids;  ///< generation_config.json's if present, else config.json's; may be empty
   std::int32_t bos_token_id = -1;           ///< -1: none. Both are kept for programs that read what this one writes
   std::int32_t pad_token_id = -1;

@@ -40,7 +40,8 @@ const RopeKind& kind_of(const JsonFields& block) {
   if (older != nullptr) name = *older;
   if (newer != nullptr) name = *newer;
   if (older != nullptr && newer != nullptr && *older != *newer) {
-    user_error(block.file(), "rope_type = {}, but type says {}", base::to_json_line(*newer), base::to_json_line(*older));
+    user_error(block.file(), "rope_type = {}, but type says {}", base::to_json_line(*newer),
+               base::to_json_line(*older));
   }
   std::vector<std::string_view> known;
   for (const RopeKind& kind : kinds()) {
@@ -68,8 +69,9 @@ RopeScaling read_scaling(const JsonFields& block, std::int64_t max_position_embe
     if (value.is_null() || key == "rope_theta" || key == "rope_type" || key == "type") continue;
     if (key == "partial_rotary_factor" && value == 1.0) continue;
     if (std::find(kind.fields.begin(), kind.fields.end(), key) == kind.fields.end()) {
-      user_error(block.file(), "{} = {} is not supported for rope_type \"{}\" (want: {})", key, base::to_json_line(value),
-                 kind.name, kind.fields.empty() ? "rope_theta only" : fmt::format("{}", fmt::join(kind.fields, ", ")));
+      user_error(block.file(), "{} = {} is not supported for rope_type \"{}\" (want: {})", key,
+                 base::to_json_line(value), kind.name,
+                 kind.fields.empty() ? "rope_theta only" : fmt::format("{}", fmt::join(kind.fields, ", ")));
     }
   }
   RopeScaling scaling;
@@ -81,9 +83,8 @@ RopeScaling read_scaling(const JsonFields& block, std::int64_t max_position_embe
   }
   // A factor of null asks yarn for the ratio of the two lengths; one that is left out is an error there too.
   const bool by_lengths = kind.type == RopeType::kYarn && block.has("factor");
-  scaling.factor = by_lengths
-                       ? block.number("factor", 1.0, kMost, length / scaling.original_max_position_embeddings)
-                       : block.number("factor", 1.0, kMost);
+  scaling.factor = by_lengths ? block.number("factor", 1.0, kMost, length / scaling.original_max_position_embeddings)
+                              : block.number("factor", 1.0, kMost);
   if (kind.type == RopeType::kLlama3) {
     scaling.low_freq_factor = block.number("low_freq_factor", 1e-9, kMost);
     scaling.high_freq_factor = block.number("high_freq_factor", 1e-9, kMost);

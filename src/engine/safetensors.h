@@ -97,6 +97,7 @@ void write_safetensors(const std::filesystem::path& path, std::span<const NamedT
 /// Writes a model's weights into an existing folder: model.safetensors, or, where the tensors take more than `shard_bytes`,
 /// files model-00001-of-00003.safetensors and so on with their index. A file takes tensors in the given order as long as
 /// they fit; one that is larger by itself gets a file of its own. Weights that another call left there are removed.
-void write_checkpoint(const std::filesystem::path& folder, std::span<const NamedTensor> tensors, std::int64_t shard_bytes);
+void write_checkpoint(const std::filesystem::path& folder, std::span<const NamedTensor> tensors,
+                      std::int64_t shard_bytes);
 
 }  // namespace whet::engine

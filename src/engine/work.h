@@ -27,7 +27,9 @@ struct Gemm {
   std::int64_t columns = 0;
 
   auto operator<=>(const Gemm&) const = default;
-  double flops() const { return 2.0 * static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(columns); }
+  double flops() const {
+    return 2.0 * static_cast<double>(rows) * static_cast<double>(inner) * static_cast<double>(columns);
+  }
 };
 
 /// The products of one pass over `rows` rows, all of which need logits.
@@ -44,7 +46,8 @@ class ModelWork {
  public:
   /// `vocabulary`: tokens in use. `weight_bytes`: of one number of the weights. Activations, caches, gradients and moments
   /// are float32.
-  ModelWork(const ModelConfig& config, std::int64_t vocabulary, const LoraOptions& lora = {}, std::int64_t weight_bytes = 4);
+  ModelWork(const ModelConfig& config, std::int64_t vocabulary, const LoraOptions& lora = {},
+            std::int64_t weight_bytes = 4);
 
   /// Keys seen by `rows` consecutive tokens of a sequence, the first of which stands at `first_position` (from 0) and sees
   /// itself and everything before it; over all layers, within their windows.
@@ -69,9 +72,9 @@ class ModelWork {
 
   double layers_, hidden_, inner_, queries_, key_width_;
   double vocabulary_;
-  double matrices_;      ///< numbers in the layers' matrices
-  double read_;          ///< numbers of weights that a pass reads
-  double adapters_;      ///< numbers in adapters, 0 without
+  double matrices_;  ///< numbers in the layers' matrices
+  double read_;      ///< numbers of weights that a pass reads
+  double adapters_;  ///< numbers in adapters, 0 without
   double trained_;
   double weight_bytes_;
   std::vector<std::int64_t> windows_;

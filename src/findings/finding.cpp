@@ -10,10 +10,14 @@ namespace whet::findings {
 
 std::string to_string(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kReproduced: return "reproduced";
-    case Verdict::kInPart: return "reproduced in part";
-    case Verdict::kNotReproduced: return "not reproduced";
-    case Verdict::kCannotTell: return "cannot tell";
+    case Verdict::kReproduced:
+      return "reproduced";
+    case Verdict::kInPart:
+      return "reproduced in part";
+    case Verdict::kNotReproduced:
+      return "not reproduced";
+    case Verdict::kCannotTell:
+      return "cannot tell";
   }
   throw std::logic_error("to_string: no such verdict");
 }

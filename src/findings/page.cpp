@@ -56,10 +56,14 @@ const Finding& finding_of(const Judged& judged) { return findings().find(judged.
 /// The class of a verdict on the page.
 const char* class_of(Verdict verdict) {
   switch (verdict) {
-    case Verdict::kReproduced: return "yes";
-    case Verdict::kInPart: return "part";
-    case Verdict::kNotReproduced: return "no";
-    case Verdict::kCannotTell: return "unknown";
+    case Verdict::kReproduced:
+      return "yes";
+    case Verdict::kInPart:
+      return "part";
+    case Verdict::kNotReproduced:
+      return "no";
+    case Verdict::kCannotTell:
+      return "unknown";
   }
   return "unknown";
 }

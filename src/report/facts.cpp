@@ -102,9 +102,8 @@ std::optional<double> value_at(const Series& series, std::optional<std::int64_t>
 std::string option_of(const store::Run& run, std::string_view key) {
   // Options are spelled with dashes on the command line and with underscores in code; configs may hold either.
   const auto same = [&](const std::string& name) {
-    return name.size() == key.size() && std::equal(name.begin(), name.end(), key.begin(), [](char a, char b) {
-      return a == b || (a == '-' && b == '_');
-    });
+    return name.size() == key.size() && std::equal(name.begin(), name.end(), key.begin(),
+                                                   [](char a, char b) { return a == b || (a == '-' && b == '_'); });
   };
   const auto found_in = [&](const Json& table) -> std::string {
     for (const auto& [name, value] : table.items()) {
@@ -125,8 +124,8 @@ analysis::WatchState watch_run(const store::Run& run) {
   const Series agreement = series_of(run, "base_agreement");
   std::vector<analysis::ViewPoint> view;
   for (const analysis::Point& point : logprob.empty() ? agreement : logprob) {
-    view.push_back({point.step,
-                    {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
+    view.push_back(
+        {point.step, {.logprob = value_at(logprob, point.step), .agreement = value_at(agreement, point.step)}});
   }
   return analysis::watch_series(view);
 }
@@ -242,9 +241,10 @@ std::string sentence_of(const RunFacts& facts) {
       const auto at = [](std::optional<std::int64_t> step) {
         return step ? fmt::format("at step {}", *step) : "never";
       };
-      text += fmt::format(" It collapsed at step {}, where reward accuracy fell below half of its peak"
-                          " (below 10\u00a0% {}, below 1\u00a0% {}).",
-                          *facts.collapse, at(facts.below_tenth), at(facts.below_hundredth));
+      text += fmt::format(
+          " It collapsed at step {}, where reward accuracy fell below half of its peak"
+          " (below 10\u00a0% {}, below 1\u00a0% {}).",
+          *facts.collapse, at(facts.below_tenth), at(facts.below_hundredth));
     } else {
       text += fmt::format(" Reward accuracy did not fall below half of its peak in {} steps.", facts.last_step);
     }

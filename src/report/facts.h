@@ -28,23 +28,23 @@ std::optional<double> value_at(const Series& series, std::optional<std::int64_t>
 std::string option_of(const store::Run& run, std::string_view key);
 
 struct RunFacts {
-  std::string name;   ///< what tells the run apart from the others of its report; unique among them
-  int color = 0;      ///< 0 to 5: one each for up to six runs, one a reward for more
-  int dash = 0;       ///< 0 (solid) to 3: tells runs of one color apart
+  std::string name;  ///< what tells the run apart from the others of its report; unique among them
+  int color = 0;     ///< 0 to 5: one each for up to six runs, one a reward for more
+  int dash = 0;      ///< 0 (solid) to 3: tells runs of one color apart
   std::int64_t last_step = 0;
   bool finished = false;
-  std::optional<analysis::PeakSummary> accuracy;              ///< of held-out accuracy
-  std::size_t evaluations = 0;                                ///< its points
-  std::optional<analysis::PeakSummary> reward;                ///< of the pseudo-reward
-  bool has_reward_accuracy = false;                           ///< enough of it to judge the marks below
-  std::optional<std::int64_t> collapse;                       ///< reward accuracy below half of its peak so far
-  std::optional<std::int64_t> below_tenth, below_hundredth;   ///< reward accuracy below 10 % and 1 %
-  std::optional<std::int64_t> kept;                           ///< checkpoint that the label-free watch keeps
-  std::optional<double> kept_accuracy;                        ///< held-out accuracy there
-  std::size_t averaged = 0;                                   ///< steps whose weights make up the kept model; 0: no average
-  std::optional<double> average_accuracy;                     ///< its held-out accuracy
-  std::optional<std::int64_t> warning;                        ///< step at which the breach began that led to the alarm
-  std::optional<std::int64_t> alarm;                          ///< step of the label-free alarm
+  std::optional<analysis::PeakSummary> accuracy;             ///< of held-out accuracy
+  std::size_t evaluations = 0;                               ///< its points
+  std::optional<analysis::PeakSummary> reward;               ///< of the pseudo-reward
+  bool has_reward_accuracy = false;                          ///< enough of it to judge the marks below
+  std::optional<std::int64_t> collapse;                      ///< reward accuracy below half of its peak so far
+  std::optional<std::int64_t> below_tenth, below_hundredth;  ///< reward accuracy below 10 % and 1 %
+  std::optional<std::int64_t> kept;                          ///< checkpoint that the label-free watch keeps
+  std::optional<double> kept_accuracy;                       ///< held-out accuracy there
+  std::size_t averaged = 0;                ///< steps whose weights make up the kept model; 0: no average
+  std::optional<double> average_accuracy;  ///< its held-out accuracy
+  std::optional<std::int64_t> warning;     ///< step at which the breach began that led to the alarm
+  std::optional<std::int64_t> alarm;       ///< step of the label-free alarm
 };
 
 /// The label-free signals of each training step that has some.

@@ -114,8 +114,10 @@ std::string sentence_of(const ProblemPaths& paths, const Series& accuracy) {
     }
   }
   if (worst >= 0) {
-    text += fmt::format(" Sharpening alone foretells a limit of {}; measured accuracy is at most {:.1f} points from what it"
-                        " predicts (step {}).", percent(paths.limit), 100 * worst, at);
+    text += fmt::format(
+        " Sharpening alone foretells a limit of {}; measured accuracy is at most {:.1f} points from what it"
+        " predicts (step {}).",
+        percent(paths.limit), 100 * worst, at);
   }
   return text;
 }

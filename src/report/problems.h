@@ -14,7 +14,7 @@ namespace whet::report {
 
 /// One held-out problem: the share of right rollouts at each evaluation.
 struct ProblemPath {
-  double first_share = 0;       ///< of the base's rollouts that gave its vote; 0 without an answer
+  double first_share = 0;  ///< of the base's rollouts that gave its vote; 0 without an answer
   std::vector<double> right;
 };
 
@@ -27,7 +27,7 @@ struct ProblemPaths {
   /// Accuracy that sharpening predicts: the mean mass on the base's vote gives the shift of logits, and that the accuracy.
   /// All three are empty where no vote of the base leaves room for a shift.
   Series on_vote, shift, predicted;
-  double limit = 0;             ///< share of the problems whose first vote was right
+  double limit = 0;  ///< share of the problems whose first vote was right
 };
 
 /// Absent for a run without heldout.jsonl, or without labels. UserError naming the file and the step when a line does

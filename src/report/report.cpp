@@ -84,8 +84,8 @@ std::string stories_of(const std::vector<store::Run>& runs, const std::vector<Ru
   std::string out;
   for (std::size_t i = 0; i < runs.size(); ++i) {
     const RunFacts& run = facts[i];
-    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p>",
-                       run.color, html_escape(run.name), html_escape(sentence_of(run)));
+    out += fmt::format("<article class=\"story\" style=\"--c:var(--run-{})\"><h3>{}</h3><p>{}</p>", run.color,
+                       html_escape(run.name), html_escape(sentence_of(run)));
     if (paths[i]) {
       out += fmt::format("<p>{}</p>", html_escape(sentence_of(*paths[i], series_of(runs[i], "heldout_accuracy"))));
     }

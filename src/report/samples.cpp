@@ -88,7 +88,8 @@ Moment moment_of(const store::StepPath& dump, std::string title, int count, cons
   const std::vector<Group> groups = groups_of(rows);
   const std::size_t shown = std::min(groups.size(), static_cast<std::size_t>(std::max(count, 0)));
   if (!before) {
-    for (std::size_t i = 0; i < shown; ++i) moment.samples.push_back(sample_of(rows, groups[i * groups.size() / shown]));
+    for (std::size_t i = 0; i < shown; ++i)
+      moment.samples.push_back(sample_of(rows, groups[i * groups.size() / shown]));
     return moment;
   }
   std::vector<std::string> wanted, prompts;

@@ -15,16 +15,16 @@ struct Sample {
   std::string prompt, output;
   std::optional<std::string> answer, label;
   std::optional<bool> right;
-  std::optional<double> score;     ///< the pseudo-reward
-  int agreeing = 0, group = 0;     ///< responses to the prompt with this answer, and responses in all
+  std::optional<double> score;  ///< the pseudo-reward
+  int agreeing = 0, group = 0;  ///< responses to the prompt with this answer, and responses in all
   bool truncated = false;
 };
 
 struct Moment {
-  std::string title;               ///< "At the start", "Near the collapse", ...
-  std::int64_t step = 0;           ///< of the dump that is nearest
-  std::size_t rows = 0;            ///< responses in the dump
-  std::optional<double> right;     ///< share of them that are right, where labels are known
+  std::string title;            ///< "At the start", "Near the collapse", ...
+  std::int64_t step = 0;        ///< of the dump that is nearest
+  std::size_t rows = 0;         ///< responses in the dump
+  std::optional<double> right;  ///< share of them that are right, where labels are known
   std::vector<Sample> samples;
 };
 

@@ -93,9 +93,9 @@ std::vector<double> proposer_pay(std::span<const Proposal> proposals, double pen
   std::vector<double> pay;
   for (std::size_t i = 0; i < count; ++i) {
     const double s = proposals[i].agreement;
-    pay.push_back(proposals[i].question ? std::min(s, 1 - s) - penalty * static_cast<double>(size[root(i)]) /
-                                                                   static_cast<double>(count)
-                                        : kMalformedPay);
+    pay.push_back(proposals[i].question
+                      ? std::min(s, 1 - s) - penalty * static_cast<double>(size[root(i)]) / static_cast<double>(count)
+                      : kMalformedPay);
   }
   return pay;
 }
@@ -122,17 +122,18 @@ class Challenger final : public Reward {
 
 const base::Registrar kRegistered(
     rewards(), kName,
-    RewardEntry{.family = "ensemble",
-                .formula = "majority vote on problems that a proposer writes, where agreement s is in [low, high], else 0; the "
-                           "proposer is paid min(s, 1 - s) less what its problems have in common, -1 for no problem",
-                .source = "R-Zero, arXiv 2508.05004",
-                .failure = "as majority-vote, on problems that drift to what the solver cannot agree on",
-                .cost = {.forward_passes = "the proposer's update", .extra_rollouts = "a proposal for each problem"},
-                .needs = {.answers = true, .proposer = true, .votes = Votes::kOwn},
-                .binary = true,
-                .options = {"agreement-low", "agreement-high"},
-                .form = kMajorityForm,
-                .make = make_reward<Challenger>});
+    RewardEntry{
+        .family = "ensemble",
+        .formula = "majority vote on problems that a proposer writes, where agreement s is in [low, high], else 0; the "
+                   "proposer is paid min(s, 1 - s) less what its problems have in common, -1 for no problem",
+        .source = "R-Zero, arXiv 2508.05004",
+        .failure = "as majority-vote, on problems that drift to what the solver cannot agree on",
+        .cost = {.forward_passes = "the proposer's update", .extra_rollouts = "a proposal for each problem"},
+        .needs = {.answers = true, .proposer = true, .votes = Votes::kOwn},
+        .binary = true,
+        .options = {"agreement-low", "agreement-high"},
+        .form = kMajorityForm,
+        .make = make_reward<Challenger>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -29,16 +29,16 @@ class Length final : public Reward {
   std::int64_t min_, max_;
 };
 
-const base::Registrar kRegistered(
-    rewards(), kName,
-    RewardEntry{.family = "control",
-                .formula = "1 if the response has length-min to length-max tokens, else 0",
-                .source = "control",
-                .failure = "any text of the right length is as good as the right answer",
-                .needs = {.length = true},
-                .binary = true,
-                .options = {"length-min", "length-max"},
-                .make = make_reward<Length>});
+const base::Registrar kRegistered(rewards(), kName,
+                                  RewardEntry{
+                                      .family = "control",
+                                      .formula = "1 if the response has length-min to length-max tokens, else 0",
+                                      .source = "control",
+                                      .failure = "any text of the right length is as good as the right answer",
+                                      .needs = {.length = true},
+                                      .binary = true,
+                                      .options = {"length-min", "length-max"},
+                                      .make = make_reward<Length>});
 
 }  // namespace
 }  // namespace whet::rewards

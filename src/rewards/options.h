@@ -26,8 +26,10 @@ void visit_fields(RewardOptions& o, Visitor&& visit) {
         at_least(0));
   visit(o.length_min, "length-min", "length: pays responses of at least this many tokens", count_from(0));
   visit(o.length_max, "length-max", "length: pays responses of at most this many tokens; 0: no bound", count_from(0));
-  visit(o.agreement_low, "agreement-low", "challenger: the solver learns from problems on which at least this share of its "
-        "rollouts agree", within(0, 1));
+  visit(o.agreement_low, "agreement-low",
+        "challenger: the solver learns from problems on which at least this share of its "
+        "rollouts agree",
+        within(0, 1));
   visit(o.agreement_high, "agreement-high", "challenger: and at most this share", within(0, 1));
 }
 

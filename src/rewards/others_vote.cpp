@@ -21,30 +21,28 @@ class OthersVote final : public Reward {
 
 const base::Registrar kCoReward(
     rewards(), "co-reward",
-    RewardEntry{.family = "ensemble",
-                .formula = "1 if the answer is the majority of rollouts on a rephrasing, else 0; and back",
-                .source = "Co-rewarding-I, arXiv 2508.00410",
-                .failure = "as majority-vote: errors that survive a rephrasing are paid",
-                .cost = {.extra_rollouts = "as many on the rephrasing, which are trained on too"},
-                .needs = {.answers = true, .votes = Votes::kRephrased},
-                .binary = true,
-                .form = kMajorityForm,
-                .make = [](const RewardOptions&) {
-                  return std::make_unique<OthersVote>("co-reward", Votes::kRephrased);
-                }});
+    RewardEntry{
+        .family = "ensemble",
+        .formula = "1 if the answer is the majority of rollouts on a rephrasing, else 0; and back",
+        .source = "Co-rewarding-I, arXiv 2508.00410",
+        .failure = "as majority-vote: errors that survive a rephrasing are paid",
+        .cost = {.extra_rollouts = "as many on the rephrasing, which are trained on too"},
+        .needs = {.answers = true, .votes = Votes::kRephrased},
+        .binary = true,
+        .form = kMajorityForm,
+        .make = [](const RewardOptions&) { return std::make_unique<OthersVote>("co-reward", Votes::kRephrased); }});
 const base::Registrar kTeacherVote(
     rewards(), "teacher-vote",
-    RewardEntry{.family = "ensemble",
-                .formula = "1 if the answer is the majority of a moving-average policy's rollouts, else 0",
-                .source = "Co-rewarding-II, arXiv 2508.00410",
-                .failure = "delayed, not prevented: the teacher follows the policy to the same answer",
-                .cost = {.extra_rollouts = "the teacher's votes"},
-                .needs = {.answers = true, .votes = Votes::kTeacher},
-                .binary = true,
-                .form = kMajorityForm,
-                .make = [](const RewardOptions&) {
-                  return std::make_unique<OthersVote>("teacher-vote", Votes::kTeacher);
-                }});
+    RewardEntry{
+        .family = "ensemble",
+        .formula = "1 if the answer is the majority of a moving-average policy's rollouts, else 0",
+        .source = "Co-rewarding-II, arXiv 2508.00410",
+        .failure = "delayed, not prevented: the teacher follows the policy to the same answer",
+        .cost = {.extra_rollouts = "the teacher's votes"},
+        .needs = {.answers = true, .votes = Votes::kTeacher},
+        .binary = true,
+        .form = kMajorityForm,
+        .make = [](const RewardOptions&) { return std::make_unique<OthersVote>("teacher-vote", Votes::kTeacher); }});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -23,17 +23,17 @@ namespace whet::rewards {
 struct Sample {
   /// Equivalence class of the answer within the group: 0, 1, ... or -1 when no answer could be extracted.
   int answer_class = -1;
-  std::string answer;                      ///< canonical form; empty when absent
-  std::span<const float> logprob;          ///< log pi_t(y_t)
-  std::span<const float> entropy;          ///< H(pi_t), nats
-  std::span<const float> self_certainty;   ///< KL(U || pi_t)
-  std::span<const float> gap;              ///< largest minus second largest probability
-  bool truncated = false;                  ///< cut at the length limit
-  std::optional<std::int64_t> length;      ///< tokens of the response, where they were counted
+  std::string answer;                     ///< canonical form; empty when absent
+  std::span<const float> logprob;         ///< log pi_t(y_t)
+  std::span<const float> entropy;         ///< H(pi_t), nats
+  std::span<const float> self_certainty;  ///< KL(U || pi_t)
+  std::span<const float> gap;             ///< largest minus second largest probability
+  bool truncated = false;                 ///< cut at the length limit
+  std::optional<std::int64_t> length;     ///< tokens of the response, where they were counted
   /// The answer's tokens, [begin, end); absent where they could not be told from the rest.
   std::optional<std::pair<std::size_t, std::size_t>> answer_span;
-  std::optional<bool> correct;             ///< the true reward; only `ground-truth` may read it
-  std::optional<bool> checked;             ///< the word of the task's checker; only `program` may read it
+  std::optional<bool> correct;  ///< the true reward; only `ground-truth` may read it
+  std::optional<bool> checked;  ///< the word of the task's checker; only `program` may read it
   /// What a verifier said of this response, reading by reading; absent: the verdict could not be read.
   std::vector<std::optional<bool>> verdicts;
 };
@@ -52,15 +52,15 @@ struct Ballot {
 
 /// The n rollouts of one problem in one step, and who votes on them.
 struct Group {
-  std::vector<Sample> samples;   ///< to be scored
-  std::vector<Ballot> ballots = {};   ///< see Votes
+  std::vector<Sample> samples;       ///< to be scored
+  std::vector<Ballot> ballots = {};  ///< see Votes
   /// Whether one answer is as good as another (canonical forms), where a reward compares them in pairs. Need be neither
   /// symmetric nor transitive. Empty: answers are equivalent when their classes are equal.
   std::function<bool(std::string_view, std::string_view)> equivalent = {};
 };
 
 struct Scored {
-  std::vector<double> reward = {};   ///< one per sample, in the units of the reward's formula
+  std::vector<double> reward = {};  ///< one per sample, in the units of the reward's formula
   /// The same rewards divided by a positive constant of the group, where the plain values would underflow
   /// (`probability`); empty otherwise. Group-normalised advantages do not depend on the constant.
   std::vector<double> rescaled = {};
@@ -84,13 +84,13 @@ enum class Votes {
 
 /// What a reward needs beyond the responses, so that a run which cannot provide it is refused by name before it starts.
 struct Needs {
-  bool answers = false;       ///< Sample::answer_class; without any answer in a group it pays 0 throughout
-  bool label = false;         ///< Sample::correct
-  bool token_stats = false;   ///< per-token values
-  bool length = false;        ///< Sample::length
-  bool checker = false;       ///< Sample::checked
-  bool verdicts = false;      ///< Sample::verdicts
-  bool proposer = false;      ///< problems written by a policy that is trained beside (none of a group's business)
+  bool answers = false;      ///< Sample::answer_class; without any answer in a group it pays 0 throughout
+  bool label = false;        ///< Sample::correct
+  bool token_stats = false;  ///< per-token values
+  bool length = false;       ///< Sample::length
+  bool checker = false;      ///< Sample::checked
+  bool verdicts = false;     ///< Sample::verdicts
+  bool proposer = false;     ///< problems written by a policy that is trained beside (none of a group's business)
   Votes votes = Votes::kNone;
 };
 
@@ -120,7 +120,7 @@ struct RewardEntry {
   /// Every reward is 0 or 1, so that it can be equal to the true reward (self-verification: with one verdict each).
   bool binary = false;
   std::vector<std::string> options = {};  ///< names of the RewardOptions that it reads
-  std::optional<UnifiedForm> form = {};  ///< of intrinsic rewards
+  std::optional<UnifiedForm> form = {};   ///< of intrinsic rewards
   /// UserError naming the option when the reward cannot work with these.
   std::function<std::unique_ptr<Reward>(const RewardOptions&)> make;
 

@@ -33,20 +33,20 @@ class SemanticEntropy final : public Reward {
   double low_, high_;
 };
 
-const base::Registrar kRegistered(
-    rewards(), kName,
-    RewardEntry{.family = "ensemble",
-                .formula = "votes for the answer's class / votes; 0 outside the entropy window",
-                .source = "EMPO, arXiv 2504.05812",
-                .failure = "as majority-vote; minorities are paid too",
-                .cost = {.extra_rollouts = "votes - samples"},
-                .needs = {.answers = true, .votes = Votes::kOwn},
-                .options = {"entropy-low", "entropy-high"},
-                .form = UnifiedForm{.anchor = Anchor::kSampledAnswer,
-                                    .sign = -1,
-                                    .index_set = IndexSet::kAnswer,
-                                    .transform = Transform::kExp},
-                .make = make_reward<SemanticEntropy>});
+const base::Registrar kRegistered(rewards(), kName,
+                                  RewardEntry{
+                                      .family = "ensemble",
+                                      .formula = "votes for the answer's class / votes; 0 outside the entropy window",
+                                      .source = "EMPO, arXiv 2504.05812",
+                                      .failure = "as majority-vote; minorities are paid too",
+                                      .cost = {.extra_rollouts = "votes - samples"},
+                                      .needs = {.answers = true, .votes = Votes::kOwn},
+                                      .options = {"entropy-low", "entropy-high"},
+                                      .form = UnifiedForm{.anchor = Anchor::kSampledAnswer,
+                                                          .sign = -1,
+                                                          .index_set = IndexSet::kAnswer,
+                                                          .transform = Transform::kExp},
+                                      .make = make_reward<SemanticEntropy>});
 
 }  // namespace
 }  // namespace whet::rewards

@@ -91,7 +91,8 @@ void require_read(const RewardOptions& options, std::span<const Term> terms) {
     for (const std::string& reward : rewards().names()) {
       if (reads(reward)) readers.push_back(reward);
     }
-    base::user_error(name, "given, but no reward of this run reads it; want the default, or a reward that does: {}", fmt::join(readers, ", "));
+    base::user_error(name, "given, but no reward of this run reads it; want the default, or a reward that does: {}",
+                     fmt::join(readers, ", "));
   }
 }
 

@@ -38,8 +38,8 @@ RewardEntry self_certainty() {
   result.formula = "mean_t KL(U || pi_t)";
   result.source = "RLIF / Intuitor, arXiv 2505.19590";
   result.failure = "drifts to confident wrong answers, in the end one for all";
-  result.form = UnifiedForm{.anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens,
-                            .transform = Transform::kLessLogV};
+  result.form = UnifiedForm{
+      .anchor = Anchor::kUniform, .sign = 1, .index_set = IndexSet::kTokens, .transform = Transform::kLessLogV};
   return result;
 }
 

@@ -53,8 +53,10 @@ std::vector<std::optional<double>> token_sums(const Group& group, TokenStat stat
     sums[i] = sum;
   }
   if (!any) {
-    base::user_error(reward, "none of the {} rollouts has the per-token values '{}'; add them to the dump, or let the "
-                     "model compute them", group.samples.size(), stat.name);
+    base::user_error(reward,
+                     "none of the {} rollouts has the per-token values '{}'; add them to the dump, or let the "
+                     "model compute them",
+                     group.samples.size(), stat.name);
   }
   return sums;
 }

@@ -29,16 +29,20 @@ Distribution point_mass(std::size_t size, std::size_t place) {
 std::vector<SignedAnchor> anchors_at(Anchor anchor, const Distribution& policy, std::size_t sampled) {
   const std::size_t size = policy.size();
   switch (anchor) {
-    case Anchor::kUniform: return {{1, Distribution(size, 1 / static_cast<double>(size))}};
-    case Anchor::kPolicy: return {{1, policy}};
-    case Anchor::kSampledToken: return {{1, point_mass(size, sampled)}};
+    case Anchor::kUniform:
+      return {{1, Distribution(size, 1 / static_cast<double>(size))}};
+    case Anchor::kPolicy:
+      return {{1, policy}};
+    case Anchor::kSampledToken:
+      return {{1, point_mass(size, sampled)}};
     case Anchor::kTopTwo: {
       std::vector<std::size_t> order(size);
       std::iota(order.begin(), order.end(), std::size_t{0});
       std::sort(order.begin(), order.end(), [&](std::size_t a, std::size_t b) { return policy[a] > policy[b]; });
       return {{1, point_mass(size, order.at(0))}, {-1, point_mass(size, order.at(1))}};
     }
-    case Anchor::kSampledAnswer: break;
+    case Anchor::kSampledAnswer:
+      break;
   }
   throw std::logic_error("an anchor on answers has no distribution over tokens");
 }
@@ -89,9 +93,12 @@ std::optional<double> unified_value(const UnifiedForm& form, const FormResponse&
   if (!on_answer && response.policy.empty()) return std::nullopt;
   const double x = form.sign * (on_answer ? over_answer(response, answers) : over_tokens(form, response));
   switch (form.transform) {
-    case Transform::kIdentity: return x;
-    case Transform::kLessLogV: return x - std::log(static_cast<double>(response.policy.at(0).size()));
-    case Transform::kExp: return std::exp(x);
+    case Transform::kIdentity:
+      return x;
+    case Transform::kLessLogV:
+      return x - std::log(static_cast<double>(response.policy.at(0).size()));
+    case Transform::kExp:
+      return std::exp(x);
     case Transform::kIndicatorOfMaximum: {
       if (!response.answer || answers.at(*response.answer) <= 0) return 0;
       const auto likeliest = std::max_element(answers.begin(), answers.end());  // the first of the largest
@@ -104,23 +111,49 @@ std::optional<double> unified_value(const UnifiedForm& form, const FormResponse&
 FormWords words_of(const UnifiedForm& form) {
   FormWords words;
   switch (form.anchor) {
-    case Anchor::kUniform: words.anchor = "uniform"; break;
-    case Anchor::kPolicy: words.anchor = "pi"; break;
-    case Anchor::kSampledToken: words.anchor = "sampled token"; break;
-    case Anchor::kSampledAnswer: words.anchor = "the response's answer, pi over the voters' answers"; break;
-    case Anchor::kTopTwo: words.anchor = "likeliest token less second likeliest"; break;
+    case Anchor::kUniform:
+      words.anchor = "uniform";
+      break;
+    case Anchor::kPolicy:
+      words.anchor = "pi";
+      break;
+    case Anchor::kSampledToken:
+      words.anchor = "sampled token";
+      break;
+    case Anchor::kSampledAnswer:
+      words.anchor = "the response's answer, pi over the voters' answers";
+      break;
+    case Anchor::kTopTwo:
+      words.anchor = "likeliest token less second likeliest";
+      break;
   }
   switch (form.index_set) {
-    case IndexSet::kTokens: words.index_set = "tokens"; break;
-    case IndexSet::kTokensSummed: words.index_set = "tokens, summed"; break;
-    case IndexSet::kAnswerTokens: words.index_set = "the answer's tokens"; break;
-    case IndexSet::kAnswer: words.index_set = "the answer"; break;
+    case IndexSet::kTokens:
+      words.index_set = "tokens";
+      break;
+    case IndexSet::kTokensSummed:
+      words.index_set = "tokens, summed";
+      break;
+    case IndexSet::kAnswerTokens:
+      words.index_set = "the answer's tokens";
+      break;
+    case IndexSet::kAnswer:
+      words.index_set = "the answer";
+      break;
   }
   switch (form.transform) {
-    case Transform::kIdentity: words.transform = "x"; break;
-    case Transform::kLessLogV: words.transform = "x - log V"; break;
-    case Transform::kExp: words.transform = "exp x"; break;
-    case Transform::kIndicatorOfMaximum: words.transform = "1 at the maximum, else 0"; break;
+    case Transform::kIdentity:
+      words.transform = "x";
+      break;
+    case Transform::kLessLogV:
+      words.transform = "x - log V";
+      break;
+    case Transform::kExp:
+      words.transform = "exp x";
+      break;
+    case Transform::kIndicatorOfMaximum:
+      words.transform = "1 at the maximum, else 0";
+      break;
   }
   words.sign = form.sign > 0 ? "+" : "-";
   words.inner = form.inner == Inner::kProbability ? "exp(-H)" : "H";

@@ -22,8 +22,8 @@ Distribution softmax(const std::vector<double>& logits);
 
 /// A response as the form sees it.
 struct FormResponse {
-  std::vector<Distribution> policy;   ///< pi_t over the vocabulary, a distribution a token
-  std::vector<std::size_t> sampled;   ///< y_t, one per distribution
+  std::vector<Distribution> policy;  ///< pi_t over the vocabulary, a distribution a token
+  std::vector<std::size_t> sampled;  ///< y_t, one per distribution
   /// Tokens of the answer, [begin, end); absent: all.
   std::optional<std::pair<std::size_t, std::size_t>> answer_tokens = {};
   std::optional<std::size_t> answer = {};  ///< index into the distribution over answers; absent: no answer
@@ -34,8 +34,7 @@ struct FormResponse {
 /// `answers` is pi over the voters' answers, listed in the order in which ties between them are broken; what is missing
 /// to 1 is the share of no answer. A response without tokens has no value under a form over tokens (nullopt), one
 /// without an answer has H = infinity over answers.
-std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response,
-                                    const Distribution& answers);
+std::optional<double> unified_value(const UnifiedForm& form, const FormResponse& response, const Distribution& answers);
 
 /// The four choices (and the inner one) in words.
 struct FormWords {

@@ -6,7 +6,6 @@
 // Written down, they are what `whet rewards` prints and what a test computes each reward from a second time.
 #pragma once
 
-
 namespace whet::rewards {
 
 /// q: what pi is compared with.
@@ -37,7 +36,7 @@ enum class Inner {
 /// psi: increasing, so that it never changes which response is preferred.
 enum class Transform {
   kIdentity,
-  kLessLogV,            ///< x - log V, which makes a cross-entropy with the uniform a divergence from it
+  kLessLogV,  ///< x - log V, which makes a cross-entropy with the uniform a divergence from it
   kExp,
   kIndicatorOfMaximum,  ///< 1 where no answer is likelier (ties broken as votes are), else 0
 };

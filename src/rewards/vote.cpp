@@ -27,11 +27,16 @@ std::size_t largest_count(const Ballot& ballot) {
 
 std::string_view how_to_add(Votes votes) {
   switch (votes) {
-    case Votes::kRephrased: return "rollouts on a rephrasing of the problem: a task or a file that has rephrasings";
-    case Votes::kTeacher: return "rollouts of a teacher, which a training run keeps";
-    case Votes::kPolicies: return "rollouts of one or more policies";
-    case Votes::kOwn: return "rollouts of the policy itself";
-    case Votes::kNone: break;
+    case Votes::kRephrased:
+      return "rollouts on a rephrasing of the problem: a task or a file that has rephrasings";
+    case Votes::kTeacher:
+      return "rollouts of a teacher, which a training run keeps";
+    case Votes::kPolicies:
+      return "rollouts of one or more policies";
+    case Votes::kOwn:
+      return "rollouts of the policy itself";
+    case Votes::kNone:
+      break;
   }
   return "none";
 }
@@ -113,9 +118,8 @@ int majority_class(const Group& group, std::string_view reward) {
 
 std::size_t count_votes(const Ballot& ballot, int answer_class) {
   if (answer_class < 0) return 0;
-  return static_cast<std::size_t>(std::count_if(ballot.votes.begin(), ballot.votes.end(), [&](const Vote& vote) {
-    return vote.answer_class == answer_class;
-  }));
+  return static_cast<std::size_t>(std::count_if(ballot.votes.begin(), ballot.votes.end(),
+                                                [&](const Vote& vote) { return vote.answer_class == answer_class; }));
 }
 
 double self_consistency(const Ballot& ballot) {

@@ -1,10 +1,10 @@
 #include "store/config_toml.h"
 
+#include <toml++/toml.h>
 #include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <sstream>
-#include <toml++/toml.h>
 #include <vector>
 
 #include "base/error.h"
@@ -32,16 +32,21 @@ Json from_table(const toml::table& table, std::string_view where) {
 
 Json from_toml(const toml::node& node, std::string_view where) {
   switch (node.type()) {
-    case toml::node_type::table: return from_table(*node.as_table(), where);
+    case toml::node_type::table:
+      return from_table(*node.as_table(), where);
     case toml::node_type::array: {
       Json array = Json::array();
       for (const toml::node& item : *node.as_array()) array.push_back(from_toml(item, where));
       return array;
     }
-    case toml::node_type::string: return Json(node.as_string()->get());
-    case toml::node_type::integer: return Json(node.as_integer()->get());
-    case toml::node_type::floating_point: return Json(node.as_floating_point()->get());
-    case toml::node_type::boolean: return Json(node.as_boolean()->get());
+    case toml::node_type::string:
+      return Json(node.as_string()->get());
+    case toml::node_type::integer:
+      return Json(node.as_integer()->get());
+    case toml::node_type::floating_point:
+      return Json(node.as_floating_point()->get());
+    case toml::node_type::boolean:
+      return Json(node.as_boolean()->get());
     default:
       base::user_error(fmt::format("{}:{}", where, node.source().begin.line),
                        "a date or time, want a text, number, boolean, array or table");

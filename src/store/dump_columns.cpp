@@ -15,24 +15,42 @@ std::vector<std::string> format_names() { return {kFormats.begin(), kFormats.end
 
 std::string_view role_name(Role role) {
   switch (role) {
-    case Role::kLogprob: return "logprob";
-    case Role::kEntropy: return "entropy";
-    case Role::kSelfCertainty: return "self_certainty";
-    case Role::kGap: return "gap";
-    case Role::kInput: return "input";
-    case Role::kOutput: return "output";
-    case Role::kLabel: return "label";
-    case Role::kStep: return "step";
-    case Role::kTruncated: return "truncated";
-    case Role::kLength: return "length";
-    case Role::kMask: return "mask";
-    case Role::kContent: return "content";
-    case Role::kPromptLength: return "prompt_length";
-    case Role::kWholeLength: return "whole_length";
-    case Role::kPair: return "pair";
-    case Role::kPolicy: return "policy";
-    case Role::kVoter: return "voter";
-    case Role::kCount: break;
+    case Role::kLogprob:
+      return "logprob";
+    case Role::kEntropy:
+      return "entropy";
+    case Role::kSelfCertainty:
+      return "self_certainty";
+    case Role::kGap:
+      return "gap";
+    case Role::kInput:
+      return "input";
+    case Role::kOutput:
+      return "output";
+    case Role::kLabel:
+      return "label";
+    case Role::kStep:
+      return "step";
+    case Role::kTruncated:
+      return "truncated";
+    case Role::kLength:
+      return "length";
+    case Role::kMask:
+      return "mask";
+    case Role::kContent:
+      return "content";
+    case Role::kPromptLength:
+      return "prompt_length";
+    case Role::kWholeLength:
+      return "whole_length";
+    case Role::kPair:
+      return "pair";
+    case Role::kPolicy:
+      return "policy";
+    case Role::kVoter:
+      return "voter";
+    case Role::kCount:
+      break;
   }
   throw std::logic_error("no such role");
 }
@@ -53,24 +71,30 @@ std::vector<std::string_view> column_names(Role role, DumpFormat format) {
               "old_log_probs",
               "old_per_token_logps",
               "prev_logprobs"};
-    case Role::kEntropy: return {"entropy", "entropies", "entropys", "token_entropy", "token_entropies"};
-    case Role::kSelfCertainty: return {"self_certainty", "self_certainties", "token_self_certainty"};
-    case Role::kGap: return {"gap", "gaps", "top2_gap", "token_gap"};
+    case Role::kEntropy:
+      return {"entropy", "entropies", "entropys", "token_entropy", "token_entropies"};
+    case Role::kSelfCertainty:
+      return {"self_certainty", "self_certainties", "token_self_certainty"};
+    case Role::kGap:
+      return {"gap", "gaps", "top2_gap", "token_gap"};
     case Role::kInput:
       return is_conversation ? std::vector<std::string_view>{}
                              : std::vector<std::string_view>{has_prompt ? "prompt" : "input"};
     case Role::kOutput:
       return is_conversation ? std::vector<std::string_view>{}
                              : std::vector<std::string_view>{has_prompt ? "completion" : "output"};
-    case Role::kLabel: return {"gts", "ground_truth"};
+    case Role::kLabel:
+      return {"gts", "ground_truth"};
     case Role::kStep:
       return format == DumpFormat::kAreal ? std::vector<std::string_view>{"tail_version"}
                                           : std::vector<std::string_view>{"step"};
-    case Role::kTruncated: return {"truncated"};
+    case Role::kTruncated:
+      return {"truncated"};
     case Role::kLength:
       if (format == DumpFormat::kAreal) return {"completion_ids"};
       return {"tokens", "completion_ids", "response_ids", "output_ids", "response_length", "completion_length"};
-    case Role::kMask: return {"token_loss_mask", "response_mask", "completion_mask"};
+    case Role::kMask:
+      return {"token_loss_mask", "response_mask", "completion_mask"};
     case Role::kContent:
       return is_conversation ? std::vector<std::string_view>{"content"} : std::vector<std::string_view>{};
     case Role::kPromptLength:
@@ -83,7 +107,8 @@ std::vector<std::string_view> column_names(Role role, DumpFormat format) {
     case Role::kPair:
     case Role::kPolicy:
     case Role::kVoter:
-    case Role::kCount: break;
+    case Role::kCount:
+      break;
   }
   return {};
 }

@@ -30,12 +30,18 @@ std::optional<std::string> content_text(Element content) {
 
 std::string_view kind_name(Element value) {
   switch (value.type()) {
-    case dom::element_type::ARRAY: return "a list";
-    case dom::element_type::OBJECT: return "an object";
-    case dom::element_type::STRING: return "a text";
-    case dom::element_type::BOOL: return "true or false";
-    case dom::element_type::NULL_VALUE: return "null";
-    default: return "a number";
+    case dom::element_type::ARRAY:
+      return "a list";
+    case dom::element_type::OBJECT:
+      return "an object";
+    case dom::element_type::STRING:
+      return "a text";
+    case dom::element_type::BOOL:
+      return "true or false";
+    case dom::element_type::NULL_VALUE:
+      return "null";
+    default:
+      return "a number";
   }
 }
 
@@ -61,16 +67,21 @@ std::optional<std::string> chat_text(Element value, bool only_model) {
 
 std::optional<std::string> label_text(Element value) {
   switch (value.type()) {
-    case dom::element_type::STRING: return std::string(std::string_view(value));
-    case dom::element_type::INT64: return fmt::format("{}", std::int64_t(value));
-    case dom::element_type::UINT64: return fmt::format("{}", std::uint64_t(value));
-    case dom::element_type::DOUBLE: return fmt::format("{}", double(value));
+    case dom::element_type::STRING:
+      return std::string(std::string_view(value));
+    case dom::element_type::INT64:
+      return fmt::format("{}", std::int64_t(value));
+    case dom::element_type::UINT64:
+      return fmt::format("{}", std::uint64_t(value));
+    case dom::element_type::DOUBLE:
+      return fmt::format("{}", double(value));
     case dom::element_type::ARRAY: {
       const dom::array list = value;
       if (list.size() == 1 && !list.at(0).value().is_array()) return label_text(list.at(0).value());
       return std::nullopt;
     }
-    default: return std::nullopt;
+    default:
+      return std::nullopt;
   }
 }
 

@@ -53,8 +53,8 @@ struct DumpReader::State {
   std::vector<std::pair<std::string, bool>> files;  // with whether a new path begins
   std::size_t file = 0;                             // the one that is being read, plus 1
   std::unique_ptr<LineReader> lines;
-  std::vector<std::uint64_t> read_bytes;            // of the files before `file`
-  bool is_cut = false;                              // the line that `lines` is to go on with was cut
+  std::vector<std::uint64_t> read_bytes;  // of the files before `file`
+  bool is_cut = false;                    // the line that `lines` is to go on with was cut
   dom::parser parser;
   std::optional<DumpFormat> format;
   std::string first_place;  // where the format was told from

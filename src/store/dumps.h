@@ -21,13 +21,7 @@
 
 namespace whet::store {
 
-enum class DumpFormat {
-  kVerl,
-  kTrl,
-  kNemoRl,
-  kAreal,
-  kWhetstone
-};
+enum class DumpFormat { kVerl, kTrl, kNemoRl, kAreal, kWhetstone };
 
 /// "verl", "trl", "nemo-rl", "areal", "whetstone".
 std::string_view format_name(DumpFormat format);

@@ -87,7 +87,7 @@ bool LineReader::next(std::string_view& line) {
 }
 
 bool LineReader::is_current() const {
-  struct stat read {}, named {};
+  struct stat read{}, named{};
   return ::fstat(descriptor_, &read) == 0 && ::stat(path_.c_str(), &named) == 0 && read.st_ino == named.st_ino &&
          read.st_dev == named.st_dev && static_cast<std::uint64_t>(read.st_size) >= bytes_;
 }

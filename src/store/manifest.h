@@ -11,10 +11,10 @@
 namespace whet::store {
 
 struct ManifestInputs {
-  std::vector<std::string> command_line;          ///< the arguments as given, program name first
+  std::vector<std::string> command_line;  ///< the arguments as given, program name first
   std::uint64_t seed = 0;
-  std::string engine;                             ///< engine::engine_versions(), empty when none was used
-  std::vector<std::filesystem::path> data;        ///< files the run reads (problems, weights, tokenizer)
+  std::string engine;                       ///< engine::engine_versions(), empty when none was used
+  std::vector<std::filesystem::path> data;  ///< files the run reads (problems, weights, tokenizer)
 };
 
 /// The manifest of a run: program and versions, git revision of the source, command line, seed, and the SHA-256 and

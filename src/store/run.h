@@ -47,12 +47,12 @@ struct Run {
   std::filesystem::path folder;
   base::Json config;
   base::Json manifest;
-  std::vector<base::Json> metrics;             ///< by step; a last line that a kill or a full disk cut is left out
-  std::vector<base::Json> timings;             ///< likewise
-  std::vector<base::Json> held_out;            ///< likewise; none in a run that was made before there was this file
-  std::vector<StepPath> rollouts;              ///< by step
-  std::vector<StepPath> checkpoints;           ///< whole ones, by step
-  std::optional<base::Json> summary;           ///< when the run has finished
+  std::vector<base::Json> metrics;    ///< by step; a last line that a kill or a full disk cut is left out
+  std::vector<base::Json> timings;    ///< likewise
+  std::vector<base::Json> held_out;   ///< likewise; none in a run that was made before there was this file
+  std::vector<StepPath> rollouts;     ///< by step
+  std::vector<StepPath> checkpoints;  ///< whole ones, by step
+  std::optional<base::Json> summary;  ///< when the run has finished
 };
 
 /// Reads a run that may still be going on. UserError when `folder` holds no run or a file of it is damaged (names file
@@ -74,8 +74,8 @@ void check_is_run(const std::filesystem::path& folder);
 
 /// What of a JSON Lines file of steps is whole: how far it goes, and the lines up to there.
 struct StepLines {
-  std::size_t bytes = 0;           ///< length of the kept lines
-  std::vector<base::Json> lines;   ///< those with step <= the limit
+  std::size_t bytes = 0;          ///< length of the kept lines
+  std::vector<base::Json> lines;  ///< those with step <= the limit
 };
 
 /// Reads `path` (none is an empty one) up to the first line that is cut or later than `last_step`. UserError naming the

@@ -111,9 +111,14 @@ FolderLock::~FolderLock() {
 
 RunWriter::RunWriter(fs::path folder, FolderLock lock, const StepLines& metrics, const StepLines& timings,
                      const StepLines& held_out, std::size_t event_bytes)
-    : folder_(std::move(folder)), lock_(std::move(lock)), metrics_(folder_ / kMetricsFile, metrics.bytes),
-      timings_(folder_ / kTimingsFile, timings.bytes), events_(folder_ / kEventsFile, event_bytes),
-      last_metrics_(last_step(metrics)), last_timings_(last_step(timings)), last_held_out_(last_step(held_out)) {
+    : folder_(std::move(folder)),
+      lock_(std::move(lock)),
+      metrics_(folder_ / kMetricsFile, metrics.bytes),
+      timings_(folder_ / kTimingsFile, timings.bytes),
+      events_(folder_ / kEventsFile, event_bytes),
+      last_metrics_(last_step(metrics)),
+      last_timings_(last_step(timings)),
+      last_held_out_(last_step(held_out)) {
   if (fs::exists(folder_ / kHeldOutFile)) held_out_.emplace(folder_ / kHeldOutFile, held_out.bytes);
 }
 

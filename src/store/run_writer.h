@@ -107,12 +107,12 @@ class RunWriter {
 /// Where a run goes on.
 struct Resumed {
   RunWriter writer;
-  base::Json config;                  ///< of config.toml
+  base::Json config;  ///< of config.toml
   base::Json manifest;
-  std::int64_t step = -1;             ///< of the checkpoint; -1: there was none yet, begin from the start
-  std::filesystem::path checkpoint;   ///< its folder; empty when there was none
-  base::Json trainer;                 ///< its trainer.json; null when there was none
-  std::vector<base::Json> metrics;    ///< the lines that were kept
+  std::int64_t step = -1;            ///< of the checkpoint; -1: there was none yet, begin from the start
+  std::filesystem::path checkpoint;  ///< its folder; empty when there was none
+  base::Json trainer;                ///< its trainer.json; null when there was none
+  std::vector<base::Json> metrics;   ///< the lines that were kept
 };
 
 }  // namespace whet::store

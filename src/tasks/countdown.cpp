@@ -293,8 +293,9 @@ class CountdownTask : public Task {
     const Puzzle puzzle =
         generate(name_, split, seed, index, [this](base::Random& random) { return draw_puzzle(count_, random); });
     const std::string solution = text::normal_form(*text::parse_expression(puzzle.solution.expression, kSyntax));
-    return make_problem(name_, split, seed, index, puzzle.prompt(), solution,
-                        rephrase(puzzle.prompt(), [&puzzle](base::Random& random) { return reordered(puzzle, random); }));
+    return make_problem(
+        name_, split, seed, index, puzzle.prompt(), solution,
+        rephrase(puzzle.prompt(), [&puzzle](base::Random& random) { return reordered(puzzle, random); }));
   }
 
   /// The expression behind the last `#`, which ends the response: integers, + - * / and brackets, at most 128

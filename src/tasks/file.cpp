@@ -34,10 +34,10 @@ class FileTask : public Task {
     make_ids_unique();
     const std::string files = fmt::format("{}", fmt::join(source.files, ", "));
     if (train_.empty()) {
-      nothing_to_train_on_ = source.files.empty()
-                                 ? "no file to train on, want --problems FILE"
-                                 : fmt::format("{}: no problem is left to train on ({} are held out), want more problems", files,
-                                               held_out_.size());
+      nothing_to_train_on_ =
+          source.files.empty() ? "no file to train on, want --problems FILE"
+                               : fmt::format("{}: no problem is left to train on ({} are held out), want more problems",
+                                             files, held_out_.size());
       // Files that were named as held out can be measured on without any to train on.
       if (source.held_out_files.empty()) base::user_error(kPlace, "{}", nothing_to_train_on_);
     }
@@ -75,8 +75,9 @@ class FileTask : public Task {
   Problem problem(Split split, std::uint64_t seed, std::uint64_t index) const override {
     const std::vector<Problem>& problems = side(split);
     if (problems.empty()) {
-      base::user_error(kPlace, "{}", nothing_to_train_on_.empty() ? "the task 'file' has no file, want --problems FILE"
-                                                                  : nothing_to_train_on_);
+      base::user_error(
+          kPlace, "{}",
+          nothing_to_train_on_.empty() ? "the task 'file' has no file, want --problems FILE" : nothing_to_train_on_);
     }
     const std::uint64_t pass = index / problems.size();
     const std::uint64_t key = base::combine({seed, static_cast<std::uint64_t>(split), pass});
@@ -144,7 +145,8 @@ class FileTask : public Task {
     for (const auto* problems : {&train_, &held_out_}) {
       for (const Problem& problem : *problems) chats += problem.as_chat.contains(problem.prompt) ? 1 : 0;
     }
-    if (chats > 0) lines.push_back(fmt::format("{} prompts are written by the chat template {}", chats, template_name_));
+    if (chats > 0)
+      lines.push_back(fmt::format("{} prompts are written by the chat template {}", chats, template_name_));
     std::size_t unlabelled = 0;
     for (const Problem& problem : held_out_) unlabelled += problem.answer ? 0 : 1;
     if (unlabelled > 0) {

@@ -16,12 +16,12 @@ namespace whet::tasks {
 /// something to sharpen and something to collapse to.
 struct Mixture {
   std::string_view name;
-  double careful;   ///< solves the problem as it should be solved
-  double lazy;      ///< a guess, mostly without looking at the problem
-  double skipped;   ///< leaves out a part of the work
-  double verdicts;  ///< reads a solution and says whether it is right
-  double noise;     ///< chance that one symbol or step of a careful text goes wrong
-  bool wrong_rule;  ///< careful texts follow a wrong rule, confidently, on a part of the problems
+  double careful;        ///< solves the problem as it should be solved
+  double lazy;           ///< a guess, mostly without looking at the problem
+  double skipped;        ///< leaves out a part of the work
+  double verdicts;       ///< reads a solution and says whether it is right
+  double noise;          ///< chance that one symbol or step of a careful text goes wrong
+  bool wrong_rule;       ///< careful texts follow a wrong rule, confidently, on a part of the problems
   double questions = 0;  ///< writes a problem of the task when asked for one
 };
 

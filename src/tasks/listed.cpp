@@ -47,7 +47,9 @@ class ListedTask : public Task {
   bool equivalent(const Problem& problem, std::string_view a, std::string_view b) const override {
     return rules_->equivalent(problem, a, b);
   }
-  bool correct(const Problem& problem, std::string_view answer) const override { return rules_->correct(problem, answer); }
+  bool correct(const Problem& problem, std::string_view answer) const override {
+    return rules_->correct(problem, answer);
+  }
   std::optional<std::string> label_from(std::string_view written) const override { return rules_->label_from(written); }
   bool has_label(const Problem& problem) const override { return rules_->has_label(problem); }
   VerifierFormat verifier_format() const override { return rules_->verifier_format(); }
@@ -59,7 +61,9 @@ class ListedTask : public Task {
   }
   /// A proposer's problems would not be those of the list.
   std::optional<std::string> proposal_prompt() const override { return std::nullopt; }
-  Document document(std::string_view mixture, base::Random& random) const override { return rules_->document(mixture, random); }
+  Document document(std::string_view mixture, base::Random& random) const override {
+    return rules_->document(mixture, random);
+  }
   std::string alphabet() const override { return rules_->alphabet(); }
   int response_limit() const override { return rules_->response_limit(); }
 
@@ -69,7 +73,8 @@ class ListedTask : public Task {
     std::size_t unlabelled = 0;
     for (const Problem& problem : problems_) unlabelled += has_label(problem) ? 0 : 1;
     if (unlabelled > 0 && unlabelled < problems_.size()) {
-      lines.push_back(fmt::format("{} of {} problems have no answer: accuracy is not measured", unlabelled, problems_.size()));
+      lines.push_back(
+          fmt::format("{} of {} problems have no answer: accuracy is not measured", unlabelled, problems_.size()));
     }
     return lines;
   }

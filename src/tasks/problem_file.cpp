@@ -51,8 +51,8 @@ std::string read_prompt(const Json& value, const std::string& where) {
 }
 
 /// What the model is given in place of a prompt, if a template writes it.
-void write_chat(const Json& value, const std::string& prompt, const std::optional<ChatWriter>& chat, const std::string& where,
-                Problem& problem) {
+void write_chat(const Json& value, const std::string& prompt, const std::optional<ChatWriter>& chat,
+                const std::string& where, Problem& problem) {
   if (!chat || !(value.is_array() || chat->writes_plain_prompts)) return;
   const Json messages = value.is_array() ? value : Json::array({{{"role", "user"}, {"content", value}}});
   try {
@@ -111,7 +111,8 @@ Problem read_problem(const Json& row, const std::string& where, const std::strin
 }  // namespace
 
 std::optional<std::string> label_in(std::string_view written) {
-  const bool is_worked = written.find("\\boxed") != std::string_view::npos || written.find("####") != std::string_view::npos;
+  const bool is_worked =
+      written.find("\\boxed") != std::string_view::npos || written.find("####") != std::string_view::npos;
   const auto found = is_worked ? text::extract_answer(written) : std::nullopt;
   std::string label = text::canonical(found ? std::string_view(*found) : written);
   if (label.empty()) return std::nullopt;

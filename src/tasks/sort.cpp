@@ -149,7 +149,8 @@ class SortTask : public Task {
     if (digits == right) return "not in order";
     if (digits.size() == right.size()) return "a digit changed";
     if (digits.size() < right.size()) {
-      return std::includes(right.begin(), right.end(), digits.begin(), digits.end()) ? "a digit dropped" : "other digits";
+      return std::includes(right.begin(), right.end(), digits.begin(), digits.end()) ? "a digit dropped"
+                                                                                     : "other digits";
     }
     if (!std::includes(digits.begin(), digits.end(), right.begin(), right.end())) return "other digits";
     const bool known = digits.find_first_not_of(right) == std::string::npos;

@@ -153,7 +153,7 @@ struct ChatWriter {
 struct TaskSource {
   std::vector<std::string> files;           ///< --problems
   std::vector<std::string> held_out_files;  ///< --held-out-problems; empty: split `files` by split_of
-  bool rules_only = false;  ///< no problems are wanted, only how answers are found and compared
+  bool rules_only = false;                  ///< no problems are wanted, only how answers are found and compared
   std::optional<ChatWriter> chat = {};      ///< none: a chat's contents, joined by blank lines
 };
 

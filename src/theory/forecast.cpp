@@ -49,10 +49,14 @@ double ProblemCounts::right_share() const {
 
 std::string to_string(Fate fate) {
   switch (fate) {
-    case Fate::kRises: return "rises";
-    case Fate::kFalls: return "falls";
-    case Fate::kStays: return "stays";
-    case Fate::kUndecided: return "undecided";
+    case Fate::kRises:
+      return "rises";
+    case Fate::kFalls:
+      return "falls";
+    case Fate::kStays:
+      return "stays";
+    case Fate::kUndecided:
+      return "undecided";
   }
   return {};
 }
@@ -108,7 +112,8 @@ double limit_accuracy(std::span<const ProblemCounts> problems) {
 
 double effective_shift(std::span<const double> initial, double observed) {
   if (std::none_of(initial.begin(), initial.end(), [](double mass) { return mass > 0 && mass < 1; })) {
-    base::user_error("theory", "no problem whose majority lies between none and all of its rollouts: a shift cannot be seen");
+    base::user_error("theory",
+                     "no problem whose majority lies between none and all of its rollouts: a shift cannot be seen");
   }
   double low = -60, high = 60;
   for (int i = 0; i < 100; ++i) {

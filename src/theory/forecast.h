@@ -18,9 +18,9 @@ namespace whet::theory {
 
 /// What the rollouts of one problem answered.
 struct ProblemCounts {
-  std::vector<std::int64_t> answers;   ///< rollouts of each class of equal answers
-  std::int64_t absent = 0;             ///< rollouts without an answer
-  std::vector<bool> right = {};        ///< by class; a task may accept several. Empty: none is right, or no label
+  std::vector<std::int64_t> answers;  ///< rollouts of each class of equal answers
+  std::int64_t absent = 0;            ///< rollouts without an answer
+  std::vector<bool> right = {};       ///< by class; a task may accept several. Empty: none is right, or no label
 
   std::int64_t rollouts() const;
   /// Index of the largest class, the first of equals; absent when there is no answer.
@@ -46,8 +46,8 @@ struct Forecast {
   /// The chance that the majority of the rollouts is ahead of the runner-up in the policy itself: with a uniform prior on
   /// the two, P(theta_1 > theta_2) = P(Binomial(c_1 + c_2 + 1, 1/2) > c_2).
   double confidence = 1;
-  double start = 0;   ///< share of right rollouts now
-  double limit = 0;   ///< where full sharpening leads: 1 or 0
+  double start = 0;  ///< share of right rollouts now
+  double limit = 0;  ///< where full sharpening leads: 1 or 0
 };
 
 /// `decided`: least confidence for a verdict.

@@ -15,7 +15,8 @@ void require_distribution(std::span<const double> p) {
   if (p.empty()) base::user_error("theory", "a distribution over no answer, want at least one");
   double mass = 0;
   for (const double value : p) {
-    if (!(value >= 0) || !std::isfinite(value)) base::user_error("theory", "a probability of {}, want 0 or more", value);
+    if (!(value >= 0) || !std::isfinite(value))
+      base::user_error("theory", "a probability of {}, want 0 or more", value);
     mass += value;
   }
   if (!(mass > 0)) base::user_error("theory", "a distribution whose mass is {}, want more than 0", mass);
@@ -37,7 +38,8 @@ std::vector<double> normalised(std::vector<double> log_mass) {
 }  // namespace
 
 double logit(double probability) {
-  if (!(probability >= 0 && probability <= 1)) base::user_error("theory", "a probability of {}, want 0..1", probability);
+  if (!(probability >= 0 && probability <= 1))
+    base::user_error("theory", "a probability of {}, want 0..1", probability);
   return std::log(probability) - std::log1p(-probability);
 }
 
@@ -80,7 +82,8 @@ double majority_mass(double mass, double beta, double steps) {
 
 std::vector<double> power(std::span<const double> reference, double exponent) {
   require_distribution(reference);
-  if (!(exponent >= 0) || !std::isfinite(exponent)) base::user_error("theory", "an exponent of {}, want 0 or more", exponent);
+  if (!(exponent >= 0) || !std::isfinite(exponent))
+    base::user_error("theory", "an exponent of {}, want 0 or more", exponent);
   std::vector<double> log_mass(reference.size());
   for (std::size_t i = 0; i < reference.size(); ++i) {
     log_mass[i] = reference[i] > 0 ? exponent * std::log(reference[i]) : -kInfinity;
@@ -95,7 +98,8 @@ std::vector<double> sharpened_to_likely(std::span<const double> reference, doubl
 
 double divergence(std::span<const double> p, std::span<const double> q) {
   require_distribution(p);
-  if (p.size() != q.size()) base::user_error("theory", "distributions over {} and {} answers, want the same", p.size(), q.size());
+  if (p.size() != q.size())
+    base::user_error("theory", "distributions over {} and {} answers, want the same", p.size(), q.size());
   double sum = 0;
   for (std::size_t i = 0; i < p.size(); ++i) {
     if (p[i] > 0) sum += q[i] > 0 ? p[i] * std::log(p[i] / q[i]) : kInfinity;

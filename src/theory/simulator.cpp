@@ -45,8 +45,12 @@ std::vector<double> group_rewards(std::span<const int> counts, std::span<const d
   const int samples = std::accumulate(counts.begin(), counts.end(), 0);
   std::vector<double> pay(counts.size(), 0.0);
   switch (reward) {
-    case SimulatedReward::kMajorityVote: pay[winner] = 1; break;
-    case SimulatedReward::kGroundTruth: pay[right] = 1; break;
+    case SimulatedReward::kMajorityVote:
+      pay[winner] = 1;
+      break;
+    case SimulatedReward::kGroundTruth:
+      pay[right] = 1;
+      break;
     case SimulatedReward::kAnswerShare:
       for (std::size_t a = 0; a < pay.size(); ++a) pay[a] = static_cast<double>(counts[a]) / samples;
       break;
@@ -62,7 +66,8 @@ void check(const SimulatorOptions& o) {
     if (!holds) base::user_error(option, "want {}", wanted);
   };
   want(o.problems >= 1, "problems", "at least 1");
-  want(o.own_wrong >= 0 && o.degenerate >= 0 && o.own_wrong + o.degenerate >= 1, "wrong answers", "at least one wrong answer");
+  want(o.own_wrong >= 0 && o.degenerate >= 0 && o.own_wrong + o.degenerate >= 1, "wrong answers",
+       "at least one wrong answer");
   want(o.samples >= 2, "samples", "at least 2: advantages compare the rollouts of a group");
   want(o.batch >= 1, "batch", "at least 1");
   want(o.steps >= 0, "steps", "0 or more");
@@ -70,8 +75,10 @@ void check(const SimulatorOptions& o) {
   want(o.generalisation >= 0 && o.generalisation <= 1, "generalisation", "0..1");
   const auto answers = static_cast<std::size_t>(1 + o.own_wrong + o.degenerate);
   if (o.update == SimulatedUpdate::kExpected && number_of_groups(o.samples, answers) > kMostGroups) {
-    base::user_error("samples", "{} rollouts over {} answers make more than {} distinct groups: too many for the expected "
-                     "update; take fewer, or sampled updates", o.samples, answers, kMostGroups);
+    base::user_error("samples",
+                     "{} rollouts over {} answers make more than {} distinct groups: too many for the expected "
+                     "update; take fewer, or sampled updates",
+                     o.samples, answers, kMostGroups);
   }
 }
 
@@ -166,7 +173,8 @@ SimulatedStep measure(const World& world, int step) {
     for (std::size_t a = world.first_degenerate(); a < p.size(); ++a) result.degenerate_mass += p[a];
   }
   const auto n = static_cast<double>(world.problems());
-  for (double* value : {&result.accuracy, &result.majority_right, &result.majority_mass, &result.degenerate_mass}) *value /= n;
+  for (double* value : {&result.accuracy, &result.majority_right, &result.majority_mass, &result.degenerate_mass})
+    *value /= n;
   return result;
 }
 
@@ -186,7 +194,8 @@ std::vector<double> group_gradient(std::span<const int> counts, std::span<const 
     for (std::size_t a = 0; a < pay.size(); ++a) squares += counts[a] * (pay[a] - mean) * (pay[a] - mean);
     if (squares == 0) continue;
     const double deviation = std::sqrt(squares / (samples - 1)) + 1e-6;
-    for (std::size_t a = 0; a < pay.size(); ++a) gradient[a] += counts[a] * (pay[a] - mean) / deviation / samples / winners;
+    for (std::size_t a = 0; a < pay.size(); ++a)
+      gradient[a] += counts[a] * (pay[a] - mean) / deviation / samples / winners;
   }
   return gradient;
 }
@@ -208,7 +217,8 @@ std::vector<double> expected_gradient(std::span<const double> probability, std::
 }
 
 const SimulatedStep& Simulation::peak() const {
-  return *std::max_element(steps.begin(), steps.end(), [](const auto& a, const auto& b) { return a.accuracy < b.accuracy; });
+  return *std::max_element(steps.begin(), steps.end(),
+                           [](const auto& a, const auto& b) { return a.accuracy < b.accuracy; });
 }
 
 Simulation simulate(const SimulatorOptions& options) {

@@ -17,10 +17,10 @@ namespace whet::theory {
 
 /// What a rollout is paid in a group.
 enum class SimulatedReward {
-  kMajorityVote,     ///< 1 for the answer most rollouts gave; of several, each is the winner equally often
-  kGroundTruth,      ///< 1 for the right answer
-  kAnswerShare,      ///< share of the group that gave the answer (semantic entropy)
-  kLogProbability,   ///< log of the answer's probability (trajectory entropy)
+  kMajorityVote,    ///< 1 for the answer most rollouts gave; of several, each is the winner equally often
+  kGroundTruth,     ///< 1 for the right answer
+  kAnswerShare,     ///< share of the group that gave the answer (semantic entropy)
+  kLogProbability,  ///< log of the answer's probability (trajectory entropy)
 };
 
 enum class SimulatedUpdate {
@@ -30,8 +30,8 @@ enum class SimulatedUpdate {
 
 struct SimulatorOptions {
   std::int64_t problems = 1000;
-  int own_wrong = 15;              ///< wrong answers of a problem's own
-  int degenerate = 1;              ///< answers shared by all problems
+  int own_wrong = 15;  ///< wrong answers of a problem's own
+  int degenerate = 1;  ///< answers shared by all problems
   /// Logits at the start are normal: mean and spread over problems of the right answer's, relative to own wrong ones
   /// (mean 0, spread `wrong_spread`), and of each degenerate answer's.
   double right_mean = 2.0, right_spread = 1.5;
@@ -40,21 +40,21 @@ struct SimulatorOptions {
 
   SimulatedReward reward = SimulatedReward::kMajorityVote;
   SimulatedUpdate update = SimulatedUpdate::kSampled;
-  int samples = 8;                 ///< rollouts of a problem in a step
-  std::int64_t batch = 64;         ///< problems in a step; at least `problems`: all of them
+  int samples = 8;          ///< rollouts of a problem in a step
+  std::int64_t batch = 64;  ///< problems in a step; at least `problems`: all of them
   int steps = 300;
-  double rate = 0.2;               ///< of a gradient of logits
-  double generalisation = 1.0;     ///< share of the rate that moves what is shared; the rest moves the batch's problems
+  double rate = 0.2;            ///< of a gradient of logits
+  double generalisation = 1.0;  ///< share of the rate that moves what is shared; the rest moves the batch's problems
   std::uint64_t seed = 0;
 };
 
 /// The world at one step, over all its problems, exactly (not over a sample).
 struct SimulatedStep {
   int step = 0;
-  double accuracy = 0;          ///< mean mass of the right answer
-  double majority_right = 0;    ///< share of problems whose most likely answer is right
-  double majority_mass = 0;     ///< mean mass of the most likely answer
-  double degenerate_mass = 0;   ///< mean mass of degenerate answers
+  double accuracy = 0;         ///< mean mass of the right answer
+  double majority_right = 0;   ///< share of problems whose most likely answer is right
+  double majority_mass = 0;    ///< mean mass of the most likely answer
+  double degenerate_mass = 0;  ///< mean mass of degenerate answers
   double sharpness = 1;
   /// This step's push on the degenerate answers, summed over them, from the batch's problems whose most likely answer
   /// was right at the start, and from the others: where a collapse comes from.
@@ -63,12 +63,12 @@ struct SimulatedStep {
 };
 
 struct Simulation {
-  std::vector<SimulatedStep> steps;          ///< step 0, the start, included
-  std::vector<double> initial_mass;          ///< by problem: the right answer's, at the start
-  std::vector<double> final_mass;            ///< and at the end
-  std::vector<bool> initially_right;         ///< the most likely answer was right at the start
+  std::vector<SimulatedStep> steps;   ///< step 0, the start, included
+  std::vector<double> initial_mass;   ///< by problem: the right answer's, at the start
+  std::vector<double> final_mass;     ///< and at the end
+  std::vector<bool> initially_right;  ///< the most likely answer was right at the start
 
-  const SimulatedStep& peak() const;         ///< highest accuracy, the earliest of equals
+  const SimulatedStep& peak() const;  ///< highest accuracy, the earliest of equals
 };
 
 /// UserError naming the option that is out of range; kExpected allows at most 100,000 distinct groups.

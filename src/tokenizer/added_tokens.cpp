@@ -22,8 +22,7 @@ const CodePointTable& word_characters() {
 
 }  // namespace
 
-AddedTokenSearch::AddedTokenSearch(std::vector<AddedToken> tokens)
-    : tokens_(std::move(tokens)) {
+AddedTokenSearch::AddedTokenSearch(std::vector<AddedToken> tokens) : tokens_(std::move(tokens)) {
   std::erase_if(tokens_, [](const AddedToken& token) { return token.found_as.empty(); });
   std::stable_sort(tokens_.begin(), tokens_.end(), [](const AddedToken& a, const AddedToken& b) {
     return first_byte(a) != first_byte(b) ? first_byte(a) < first_byte(b) : a.found_as.size() > b.found_as.size();

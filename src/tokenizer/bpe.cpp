@@ -219,7 +219,8 @@ void Bpe::split_characters(std::string_view word, std::vector<BpeScratch::Symbol
     }
     const auto has_token = [&](char byte) { return byte_tokens_[static_cast<std::uint8_t>(byte)] >= 0; };
     if (falls_back_to_bytes_ && std::all_of(bytes.begin(), bytes.end(), has_token)) {
-      for (const char byte : bytes) symbols.push_back({byte_tokens_[static_cast<std::uint8_t>(byte)], kNoRank, kNone, kNone});
+      for (const char byte : bytes)
+        symbols.push_back({byte_tokens_[static_cast<std::uint8_t>(byte)], kNoRank, kNone, kNone});
       continue;
     }
     if (!unknown_) {

@@ -91,15 +91,15 @@ class Bpe {
 
   bool is_byte_level_;
   TextTable vocabulary_;
-  TextTable whole_words_;  ///< by their bytes; filled only for ignore_merges
+  TextTable whole_words_;                   ///< by their bytes; filled only for ignore_merges
   std::array<TokenId, 256> byte_tokens_{};  ///< of a byte-level vocabulary, or to fall back to; -1: none
   std::vector<TokenId> character_tokens_;   ///< by code point; -1: none. Empty when byte-level
   bool falls_back_to_bytes_ = false;
   std::optional<TokenId> unknown_;
   bool fuses_unknown_ = false;
-  bool cuts_at_marks_ = false;   ///< no merge reaches over the begin of a word that is written with U+2581
-  std::vector<Merge> merges_;    ///< open addressing, a power of two
-  bool has_no_merges_ = false;   ///< every word is its bytes
+  bool cuts_at_marks_ = false;  ///< no merge reaches over the begin of a word that is written with U+2581
+  std::vector<Merge> merges_;   ///< open addressing, a power of two
+  bool has_no_merges_ = false;  ///< every word is its bytes
 };
 
 }  // namespace whet::tokenizer

@@ -22,7 +22,8 @@ Json read_config(const fs::path& folder) {
 /// The tokens that templates may print, by the names that transformers gives them.
 jinja::Dict special_tokens(const Json& config) {
   jinja::Dict result;
-  for (const char* name : {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
+  for (const char* name :
+       {"bos_token", "eos_token", "unk_token", "sep_token", "pad_token", "cls_token", "mask_token"}) {
     const auto token = config.find(name);
     if (token == config.end()) continue;
     if (token->is_string()) result.set(name, token->get<std::string>());
@@ -73,8 +74,10 @@ std::optional<ChatTemplate> ChatTemplate::load(const fs::path& folder) {
     plain = found->get<std::string>();
   } else if (found->is_array()) {
     for (const Json& one : *found) {
-      const bool is_named = one.is_object() && one.contains("name") && one.contains("template") && one["template"].is_string();
-      if (!is_named) user_error(name, "{}, want {{\"name\": ..., \"template\": \"...\"}}", base::to_json_line(one).substr(0, 80));
+      const bool is_named =
+          one.is_object() && one.contains("name") && one.contains("template") && one["template"].is_string();
+      if (!is_named)
+        user_error(name, "{}, want {{\"name\": ..., \"template\": \"...\"}}", base::to_json_line(one).substr(0, 80));
       if (one["name"] == "default") plain = one["template"].get<std::string>();
       if (one["name"] == "tool_use") with_tools = one["template"].get<std::string>();
     }

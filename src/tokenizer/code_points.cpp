@@ -36,8 +36,16 @@ CodePointSet alphabetic_set() {
 }
 
 constexpr std::pair<std::string_view, std::string_view> kLongNames[] = {
-    {"Letter", "L"},     {"Uppercase_Letter", "Lu"}, {"Lowercase_Letter", "Ll"}, {"Mark", "M"},      {"Number", "N"},
-    {"Decimal_Number", "Nd"}, {"Punctuation", "P"},  {"Symbol", "S"},            {"Separator", "Z"}, {"Other", "C"},
+    {"Letter", "L"},
+    {"Uppercase_Letter", "Lu"},
+    {"Lowercase_Letter", "Ll"},
+    {"Mark", "M"},
+    {"Number", "N"},
+    {"Decimal_Number", "Nd"},
+    {"Punctuation", "P"},
+    {"Symbol", "S"},
+    {"Separator", "Z"},
+    {"Other", "C"},
 };
 
 }  // namespace
@@ -59,9 +67,7 @@ CodePointSet CodePointSet::with(const CodePointSet& other) const {
   return CodePointSet(std::move(all));
 }
 
-CodePointSet CodePointSet::without(const CodePointSet& other) const {
-  return complement().with(other).complement();
-}
+CodePointSet CodePointSet::without(const CodePointSet& other) const { return complement().with(other).complement(); }
 
 CodePointSet CodePointSet::complement() const {
   std::vector<Range> gaps;
@@ -97,14 +103,25 @@ std::optional<CodePointSet> property_set(std::string_view name) {
 }
 
 CodePointSet space_set() {
-  return CodePointSet({{0x9, 0xD}, {0x20, 0x20}, {0x85, 0x85}, {0xA0, 0xA0}, {0x1680, 0x1680}, {0x2000, 0x200A},
-                       {0x2028, 0x2029}, {0x202F, 0x202F}, {0x205F, 0x205F}, {0x3000, 0x3000}});
+  return CodePointSet({{0x9, 0xD},
+                       {0x20, 0x20},
+                       {0x85, 0x85},
+                       {0xA0, 0xA0},
+                       {0x1680, 0x1680},
+                       {0x2000, 0x200A},
+                       {0x2028, 0x2029},
+                       {0x202F, 0x202F},
+                       {0x205F, 0x205F},
+                       {0x3000, 0x3000}});
 }
 
 CodePointSet word_set() {
   // The six are Oniguruma's own: superscript digits and fractions of Latin-1.
-  return alphabetic_set().with(category_set("M")).with(category_set("Nd")).with(category_set("Pc")).with(
-      CodePointSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
+  return alphabetic_set()
+      .with(category_set("M"))
+      .with(category_set("Nd"))
+      .with(category_set("Pc"))
+      .with(CodePointSet({{0xB2, 0xB3}, {0xB9, 0xB9}, {0xBC, 0xBE}}));
 }
 
 CodePointSet plain_word_set() {
@@ -117,9 +134,7 @@ CodePointSet numeric_set() {
   return category_set("N").with(from_numbers(kOtherNumeric, kOtherNumericCount));
 }
 
-CodePointSet punctuation_set() {
-  return from_numbers(unicode_data::kPunctuation, unicode_data::kPunctuationCount);
-}
+CodePointSet punctuation_set() { return from_numbers(unicode_data::kPunctuation, unicode_data::kPunctuationCount); }
 
 CodePointTable::CodePointTable() : CodePointTable(CodePointSet()) {}
 

@@ -78,7 +78,8 @@ void Decoder::add(const nlohmann::json& node, const std::string& where) {
     step.drops_first = (scheme == nullptr || *scheme != "never") && flag(node, "add_prefix_space", true, where);
   } else {
     base::user_error(
-        where, "type {} is not supported, want ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or a Sequence of them",
+        where,
+        "type {} is not supported, want ByteLevel, Replace, ByteFallback, Fuse, Strip, Metaspace or a Sequence of them",
         type);
   }
   steps_.push_back(std::move(step));

@@ -9,7 +9,8 @@ ExpressionPtr ExpressionReader::tuple(bool with_condition) {
   ExpressionPtr all = make(Kind::kTuple);
   all->parts.push_back(std::move(first));
   while (take_operator(",")) {
-    const bool ends = current().kind == TokenKind::kOutputEnd || current().kind == TokenKind::kBlockEnd || is_operator(")");
+    const bool ends =
+        current().kind == TokenKind::kOutputEnd || current().kind == TokenKind::kBlockEnd || is_operator(")");
     if (ends) break;
     all->parts.push_back(item());
   }
@@ -127,7 +128,8 @@ ExpressionPtr ExpressionReader::primary() {
   }
   ExpressionPtr result = make(Kind::kLiteral);
   if (token.kind == TokenKind::kInteger || token.kind == TokenKind::kFloat) {
-    result->value = token.kind == TokenKind::kInteger ? Value(std::int64_t{std::stoll(token.text)}) : Value(std::stod(token.text));
+    result->value =
+        token.kind == TokenKind::kInteger ? Value(std::int64_t{std::stoll(token.text)}) : Value(std::stod(token.text));
     ++at_;
     return result;
   }

@@ -87,14 +87,18 @@ Value to_json_filter(const Value& input, const Arguments& given) {
     item_separator = separators.list().items[0].str();
     key_separator = separators.list().items[1].str();
   }
-  if (argument(given, 0, "ensure_ascii", false).truth()) throw TemplateError("tojson with ensure_ascii is not supported");
-  return input.to_json(has_indent ? std::optional(indent.integer("indent")) : std::nullopt, item_separator, key_separator,
-                       argument(given, 3, "sort_keys", false).truth());
+  if (argument(given, 0, "ensure_ascii", false).truth())
+    throw TemplateError("tojson with ensure_ascii is not supported");
+  return input.to_json(has_indent ? std::optional(indent.integer("indent")) : std::nullopt, item_separator,
+                       key_separator, argument(given, 3, "sort_keys", false).truth());
 }
 
 Value indent_filter(const Value& input, const Arguments& given) {
   const Value width = argument(given, 0, "width", std::int64_t{4});
-  const std::string pad = width.is_text() ? width.text() : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(width.integer("width"), 0, 1000)), ' ');
+  const std::string pad =
+      width.is_text()
+          ? width.text()
+          : std::string(static_cast<std::size_t>(std::clamp<std::int64_t>(width.integer("width"), 0, 1000)), ' ');
   const bool first = argument(given, 1, "first", false).truth(), blank = argument(given, 2, "blank", false).truth();
   std::string result = first ? pad : "";
   const std::string text = input.str();
@@ -179,8 +183,7 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"indent", indent_filter},
       {"int", int_filter},
       {"float", float_filter},
-      {"trim",
-       [](const Value& v, const Arguments& a) { return strip_method(v.str(), a, true, true); }},
+      {"trim", [](const Value& v, const Arguments& a) { return strip_method(v.str(), a, true, true); }},
       {"upper", [](const Value& v, const Arguments&) { return Value(change_case(v.str(), Case::kUpper)); }},
       {"lower", [](const Value& v, const Arguments&) { return Value(change_case(v.str(), Case::kLower)); }},
       {"title", [](const Value& v, const Arguments&) { return Value(change_case(v.str(), Case::kTitle)); }},
@@ -210,7 +213,8 @@ const std::map<std::string, Filter, std::less<>>& filters() {
       {"replace",
        [](const Value& v, const Arguments& a) {
          const Value most = argument(a, 2, "count");
-         return Value(replace_text(v.str(), text_argument(a, 0, "old", "replace"), text_argument(a, 1, "new", "replace"),
+         return Value(replace_text(v.str(), text_argument(a, 0, "old", "replace"),
+                                   text_argument(a, 1, "new", "replace"),
                                    most.is_undefined() || most.is_none() ? -1 : most.integer("count")));
        }},
       {"select", [](const Value& v, const Arguments& a) { return select(v, a, false, true); }},
@@ -244,8 +248,12 @@ const std::map<std::string, Test, std::less<>>& tests() {
   static const Test kUnequal = [](const Value& v, const Arguments& a) { return !v.equals(argument(a, 0, "other")); };
   static const Test kLess = [](const Value& v, const Arguments& a) { return v.compare(argument(a, 0, "other")) < 0; };
   static const Test kMore = [](const Value& v, const Arguments& a) { return v.compare(argument(a, 0, "other")) > 0; };
-  static const Test kLessOrEqual = [](const Value& v, const Arguments& a) { return v.compare(argument(a, 0, "other")) <= 0; };
-  static const Test kMoreOrEqual = [](const Value& v, const Arguments& a) { return v.compare(argument(a, 0, "other")) >= 0; };
+  static const Test kLessOrEqual = [](const Value& v, const Arguments& a) {
+    return v.compare(argument(a, 0, "other")) <= 0;
+  };
+  static const Test kMoreOrEqual = [](const Value& v, const Arguments& a) {
+    return v.compare(argument(a, 0, "other")) >= 0;
+  };
   static const std::map<std::string, Test, std::less<>> all = {
       {"defined", [](const Value& v, const Arguments&) { return !v.is_undefined(); }},
       {"undefined", [](const Value& v, const Arguments&) { return v.is_undefined(); }},
@@ -314,7 +322,8 @@ Value range(const Arguments& given) {
 Dict make_dict(const Arguments& given) {
   Dict result;
   for (const Value& positional : given.positional) {
-    if (!positional.is_dict()) throw TemplateError(fmt::format("dict and namespace want a dict, got a {}", positional.type_name()));
+    if (!positional.is_dict())
+      throw TemplateError(fmt::format("dict and namespace want a dict, got a {}", positional.type_name()));
     for (const auto& [key, value] : positional.dict().items) result.set(key, value);
   }
   for (const auto& [key, value] : given.named) result.set(key, value);
@@ -339,16 +348,19 @@ std::vector<std::pair<std::string, Value>> global_functions(std::int64_t now) {
   return {
       {"range", Function{"range", range}},
       {"dict", Function{"dict", [](const Arguments& a) { return Value(make_dict(a)); }}},
-      {"namespace", Function{"namespace", [](const Arguments& a) {
+      {"namespace", Function{"namespace",
+                             [](const Arguments& a) {
                                Dict result = make_dict(a);
                                result.is_namespace = true;
                                return Value(result);
                              }}},
-      {"raise_exception", Function{"raise_exception", [](const Arguments& a) -> Value {
+      {"raise_exception", Function{"raise_exception",
+                                   [](const Arguments& a) -> Value {
                                      throw TemplateError(fmt::format("the template refuses this chat: {}",
                                                                      argument(a, 0, "message").str()));
                                    }}},
-      {"strftime_now", Function{"strftime_now", [now](const Arguments& a) {
+      {"strftime_now", Function{"strftime_now",
+                                [now](const Arguments& a) {
                                   const std::string format = text_argument(a, 0, "format", "strftime_now");
                                   const auto seconds = static_cast<std::time_t>(now);
                                   std::tm local{};

@@ -42,7 +42,9 @@ class Lexer {
   }
 
  private:
-  [[noreturn]] void fail(const std::string& what) const { throw TemplateError(fmt::format("line {}: {}", line_, what)); }
+  [[noreturn]] void fail(const std::string& what) const {
+    throw TemplateError(fmt::format("line {}: {}", line_, what));
+  }
 
   void add(Kind kind, std::string text) { tokens_.push_back({kind, std::move(text), line_}); }
 
@@ -98,7 +100,8 @@ class Lexer {
   }
 
   bool is_block(std::string_view name) const {
-    return tokens_.size() >= 3 && tokens_[tokens_.size() - 2].text == name && tokens_[tokens_.size() - 3].kind == Kind::kBlockBegin;
+    return tokens_.size() >= 3 && tokens_[tokens_.size() - 2].text == name &&
+           tokens_[tokens_.size() - 3].kind == Kind::kBlockBegin;
   }
 
   void comment() {
@@ -190,7 +193,8 @@ class Lexer {
       add(Kind::kOperator, std::string(op));
       return advance(op.size());
     }
-    fail(fmt::format("the character '{}' is no token", rest().substr(0, std::max<std::size_t>(first_utf8(rest().substr(0, 4)).length, 1))));
+    fail(fmt::format("the character '{}' is no token",
+                     rest().substr(0, std::max<std::size_t>(first_utf8(rest().substr(0, 4)).length, 1))));
   }
 
   void number() {
@@ -256,7 +260,8 @@ class Lexer {
     if (hex.size() != digits || hex.find_first_not_of("0123456789abcdefABCDEF") != std::string::npos)
       fail(fmt::format("the escape '\\{}{}' is malformed", after[0], hex));
     const unsigned long code = std::stoul(hex, nullptr, 16);
-    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) fail(fmt::format("the escape '\\{}{}' is no character", after[0], hex));
+    if (code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF))
+      fail(fmt::format("the escape '\\{}{}' is no character", after[0], hex));
     append_utf8(value, static_cast<std::uint32_t>(code));
     return digits + 1;
   }

@@ -72,7 +72,8 @@ bool has_affix(const std::string& text, const Value& affix, bool at_begin) {
     const auto& all = affix.list().items;
     return std::any_of(all.begin(), all.end(), [&](const Value& one) { return has_affix(text, one, at_begin); });
   }
-  if (!affix.is_text()) throw TemplateError(fmt::format("startswith and endswith want a text, got a {}", affix.type_name()));
+  if (!affix.is_text())
+    throw TemplateError(fmt::format("startswith and endswith want a text, got a {}", affix.type_name()));
   return at_begin ? text.starts_with(affix.text()) : text.ends_with(affix.text());
 }
 
@@ -93,7 +94,8 @@ const std::map<std::string, TextMethod, std::less<>>& text_methods() {
          if (by.empty()) throw TemplateError("rsplit wants a text that is not empty");
          return rsplit_text(s, by, argument(a, 1, "maxsplit", std::int64_t{-1}).integer("maxsplit"));
        }},
-      {"splitlines", [](const std::string& s, const Arguments&) {
+      {"splitlines",
+       [](const std::string& s, const Arguments&) {
          List lines;
          std::string line;
          for (std::size_t i = 0; i < s.size(); ++i) {
@@ -144,7 +146,8 @@ const std::map<std::string, TextMethod, std::less<>>& text_methods() {
        [](const std::string& s, const Arguments&) {
          return Value(!s.empty() && s.find_first_not_of("0123456789") == std::string::npos);
        }},
-      {"join", [](const std::string& s, const Arguments& a) { return Value(join(argument(a, 0, "iterable").iterate(), s)); }},
+      {"join",
+       [](const std::string& s, const Arguments& a) { return Value(join(argument(a, 0, "iterable").iterate(), s)); }},
       {"upper", [](const std::string& s, const Arguments&) { return Value(change_case(s, Case::kUpper)); }},
       {"lower", [](const std::string& s, const Arguments&) { return Value(change_case(s, Case::kLower)); }},
       {"title", [](const std::string& s, const Arguments&) { return Value(change_case(s, Case::kTitle)); }},
@@ -165,7 +168,8 @@ Value argument(const Arguments& given, std::size_t place, std::string_view name,
 
 std::string text_argument(const Arguments& given, std::size_t place, std::string_view name, std::string_view of) {
   const Value value = argument(given, place, name);
-  if (!value.is_text()) throw TemplateError(fmt::format("{} wants a text for '{}', got a {}", of, name, value.type_name()));
+  if (!value.is_text())
+    throw TemplateError(fmt::format("{} wants a text for '{}', got a {}", of, name, value.type_name()));
   return value.text();
 }
 
@@ -176,7 +180,8 @@ std::string change_case(const std::string& text, Case wanted) {
     // Their case is a table of its own, and no chat template asks for it.
     if ((c & 0x80) != 0) throw TemplateError("upper and lower case of a text outside ASCII are not supported");
     const bool is_letter = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-    const bool up = wanted == Case::kUpper || (wanted == Case::kTitle && !in_word) || (wanted == Case::kCapital && result.empty());
+    const bool up =
+        wanted == Case::kUpper || (wanted == Case::kTitle && !in_word) || (wanted == Case::kCapital && result.empty());
     result += !is_letter ? c : static_cast<char>(up ? c & ~32 : c | 32);
     in_word = is_letter;
   }
@@ -213,7 +218,6 @@ List dict_items(const Dict& dict) {
   return result;
 }
 
-
 std::string_view strip(std::string_view text, std::optional<std::string_view> members, bool left, bool right) {
   const std::vector<std::string_view> wanted = members ? characters(*members) : std::vector<std::string_view>();
   const auto goes = [&](std::string_view c) {
@@ -236,7 +240,8 @@ std::optional<Value> method_of(const Value& object, const std::string& name) {
   if (object.is_text()) {
     const auto found = text_methods().find(name);
     if (found == text_methods().end()) return std::nullopt;
-    return Function{name, [self = object.text(), method = found->second](const Arguments& a) { return method(self, a); }};
+    return Function{name,
+                    [self = object.text(), method = found->second](const Arguments& a) { return method(self, a); }};
   }
   if (object.is_list() && (name == "index" || name == "count")) {
     return Function{name, [object, name](const Arguments& a) -> Value {
@@ -253,7 +258,8 @@ std::optional<Value> method_of(const Value& object, const std::string& name) {
   }
   if (!object.is_dict() || object.dict().is_namespace) return std::nullopt;
   if (name == "items") return Function{name, [object](const Arguments&) { return Value(dict_items(object.dict())); }};
-  if (name == "keys") return Function{name, [object](const Arguments&) { return Value(List{object.iterate(), false}); }};
+  if (name == "keys")
+    return Function{name, [object](const Arguments&) { return Value(List{object.iterate(), false}); }};
   if (name == "values") {
     return Function{name, [object](const Arguments&) {
                       List values;

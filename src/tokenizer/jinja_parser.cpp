@@ -29,7 +29,9 @@ class Parser : public ExpressionReader {
     Block result;
     while (current().kind != TokenKind::kEnd) {
       if (current().kind == TokenKind::kBlockBegin) {
-        const auto ends_here = [&](std::string_view end) { return next().kind == TokenKind::kName && next().text == end; };
+        const auto ends_here = [&](std::string_view end) {
+          return next().kind == TokenKind::kName && next().text == end;
+        };
         if (std::any_of(ends.begin(), ends.end(), ends_here)) return result;
         ++at_;
         result.push_back(statement());

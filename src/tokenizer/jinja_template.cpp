@@ -77,7 +77,8 @@ class Interpreter {
         for (std::size_t i = 0; i < statement.conditions.size(); ++i) {
           if (evaluate(*statement.conditions[i]).truth()) return execute(statement.bodies[i], out);
         }
-        return statement.bodies.size() > statement.conditions.size() ? execute(statement.bodies.back(), out) : Flow::kOn;
+        return statement.bodies.size() > statement.conditions.size() ? execute(statement.bodies.back(), out)
+                                                                     : Flow::kOn;
       case Statement::Kind::kFor:
         return loop(statement, out);
       case Statement::Kind::kSet:
@@ -90,9 +91,8 @@ class Interpreter {
         return flow;
       }
       case Statement::Kind::kMacro:
-        frames_.back()[statement.text] = Function{statement.text, [this, &statement](const Arguments& given) {
-                                                    return call_macro(statement, given);
-                                                  }};
+        frames_.back()[statement.text] = Function{
+            statement.text, [this, &statement](const Arguments& given) { return call_macro(statement, given); }};
         return Flow::kOn;
       case Statement::Kind::kGroup:
         return execute(statement.bodies[0], out);
@@ -105,7 +105,8 @@ class Interpreter {
   }
 
   static void append(std::string& out, const std::string& text) {
-    if (out.size() + text.size() > kLongestText) throw TemplateError(fmt::format("a text of more than {} bytes", kLongestText));
+    if (out.size() + text.size() > kLongestText)
+      throw TemplateError(fmt::format("a text of more than {} bytes", kLongestText));
     out += text;
   }
 
@@ -115,7 +116,8 @@ class Interpreter {
     } else if (target.kind == Kind::kAttribute) {
       const Value object = look_up(target.parts[0]->name);
       if (!object.is_dict() || !object.dict().is_namespace)
-        throw TemplateError(fmt::format("'{}' is no namespace, its '{}' cannot be set", target.parts[0]->name, target.name));
+        throw TemplateError(
+            fmt::format("'{}' is no namespace, its '{}' cannot be set", target.parts[0]->name, target.name));
       object.dict().set(target.name, value);
     } else {
       const std::vector<Value> values = value.iterate();
@@ -164,29 +166,35 @@ class Interpreter {
                   {"length", count}};
     if (i > 0) loop.items.emplace_back("previtem", items[i - 1]);
     if (i + 1 < items.size()) loop.items.emplace_back("nextitem", items[i + 1]);
-    loop.items.emplace_back("cycle", Function{"cycle", [index](const Arguments& given) -> Value {
-                                                if (given.positional.empty()) throw TemplateError("cycle of nothing");
-                                                return given.positional[static_cast<std::size_t>(index) % given.positional.size()];
-                                              }});
+    loop.items.emplace_back(
+        "cycle", Function{"cycle", [index](const Arguments& given) -> Value {
+                            if (given.positional.empty()) throw TemplateError("cycle of nothing");
+                            return given.positional[static_cast<std::size_t>(index) % given.positional.size()];
+                          }});
     return loop;
   }
 
   Value call_macro(const Statement& macro, const Arguments& given) {
-    if (++call_depth_ > kDeepestCalls) throw TemplateError(fmt::format("macros call each other more than {} deep", kDeepestCalls));
+    if (++call_depth_ > kDeepestCalls)
+      throw TemplateError(fmt::format("macros call each other more than {} deep", kDeepestCalls));
     if (given.positional.size() > macro.parameters.size())
-      throw TemplateError(fmt::format("macro '{}' takes {} arguments, got {}", macro.text, macro.parameters.size(), given.positional.size()));
+      throw TemplateError(fmt::format("macro '{}' takes {} arguments, got {}", macro.text, macro.parameters.size(),
+                                      given.positional.size()));
     for (const auto& [name, value] : given.named) {
-      const bool is_known = std::any_of(macro.parameters.begin(), macro.parameters.end(), [&](const auto& p) { return p.first == name; });
+      const bool is_known =
+          std::any_of(macro.parameters.begin(), macro.parameters.end(), [&](const auto& p) { return p.first == name; });
       if (!is_known) throw TemplateError(fmt::format("macro '{}' has no argument '{}'", macro.text, name));
     }
     // A macro sees what stands outside, not the loop from which it is called.
-    std::vector<Frame> callers(std::make_move_iterator(frames_.begin() + kOuterFrames), std::make_move_iterator(frames_.end()));
+    std::vector<Frame> callers(std::make_move_iterator(frames_.begin() + kOuterFrames),
+                               std::make_move_iterator(frames_.end()));
     frames_.resize(kOuterFrames);
     frames_.emplace_back();
     for (std::size_t i = 0; i < macro.parameters.size(); ++i) {
       const auto& [name, otherwise] = macro.parameters[i];
       Value value = Undefined{name};
-      const auto named = std::find_if(given.named.begin(), given.named.end(), [&, wanted = &name](const auto& p) { return p.first == *wanted; });
+      const auto named = std::find_if(given.named.begin(), given.named.end(),
+                                      [&, wanted = &name](const auto& p) { return p.first == *wanted; });
       if (i < given.positional.size()) {
         value = given.positional[i];
       } else if (named != given.named.end()) {
@@ -246,7 +254,8 @@ class Interpreter {
       case Kind::kSubscript:
         return evaluate(*e.parts[0]).subscript(evaluate(*e.parts[1]));
       case Kind::kSlice:
-        return evaluate(*e.parts[0]).slice(optional_value(e.parts[1]), optional_value(e.parts[2]), optional_value(e.parts[3]));
+        return evaluate(*e.parts[0])
+            .slice(optional_value(e.parts[1]), optional_value(e.parts[2]), optional_value(e.parts[3]));
       case Kind::kCall:
         return call(e);
       case Kind::kFilter:
@@ -310,8 +319,9 @@ class Interpreter {
       const std::string name = callee.name.empty() ? "what is called" : fmt::format("'{}'", callee.name);
       if (callee.kind == Kind::kAttribute)
         throw TemplateError(fmt::format("a {} has no method {}", evaluate(*callee.parts[0]).type_name(), name));
-      throw TemplateError(function.is_undefined() ? fmt::format("there is no function {}", name)
-                                                  : fmt::format("{} is a {} and cannot be called", name, function.type_name()));
+      throw TemplateError(function.is_undefined()
+                              ? fmt::format("there is no function {}", name)
+                              : fmt::format("{} is a {} and cannot be called", name, function.type_name()));
     }
     return function.function().call(arguments(e));
   }
@@ -328,7 +338,8 @@ class Interpreter {
   static Value binary(const std::string& op, const Value& left, const Value& right) {
     if (op == "~") return left.str() + right.str();
     for (const Value* operand : {&left, &right}) {
-      if (operand->is_undefined()) throw TemplateError(fmt::format("'{}' is undefined, in a '{}'", operand->undefined().name, op));
+      if (operand->is_undefined())
+        throw TemplateError(fmt::format("'{}' is undefined, in a '{}'", operand->undefined().name, op));
     }
     if (op == "+" && left.is_text() && right.is_text()) {
       std::string text = left.text();
@@ -378,7 +389,8 @@ class Interpreter {
     } else if (op == "**") {
       if (b < 0) return std::pow(static_cast<double>(a), static_cast<double>(b));
       result = 1;
-      for (std::int64_t i = 0; i < b && !overflows && result != 0 && a != 1; ++i) overflows = __builtin_mul_overflow(result, a, &result) || i > 100;
+      for (std::int64_t i = 0; i < b && !overflows && result != 0 && a != 1; ++i)
+        overflows = __builtin_mul_overflow(result, a, &result) || i > 100;
     } else {
       if (b == 0) throw TemplateError("a division by 0");
       if (b == -1) return op == "//" ? of_integers("-", 0, a) : Value(std::int64_t{0});
@@ -396,6 +408,8 @@ class Interpreter {
 
 }  // namespace
 
-std::string Template::render(const Dict& variables, std::int64_t now) const { return Interpreter(variables, now).run(block_); }
+std::string Template::render(const Dict& variables, std::int64_t now) const {
+  return Interpreter(variables, now).run(block_);
+}
 
 }  // namespace whet::tokenizer::jinja

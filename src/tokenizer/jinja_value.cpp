@@ -220,7 +220,8 @@ std::string Value::repr() const {
     return "(" + result + (all.items.size() == 1 ? ",)" : ")");
   }
   if (is_dict() && !dict().is_namespace) {
-    for (const auto& [key, item] : dict().items) result += (result.empty() ? "" : ", ") + quoted(key) + ": " + item.repr();
+    for (const auto& [key, item] : dict().items)
+      result += (result.empty() ? "" : ", ") + quoted(key) + ": " + item.repr();
     return "{" + result + "}";
   }
   throw TemplateError(fmt::format("a {} cannot be printed", type_name()));
@@ -310,7 +311,8 @@ Value Value::attribute(const std::string& name) const {
 }
 
 Value Value::subscript(const Value& key) const {
-  if (is_undefined()) throw TemplateError(fmt::format("'{}' is undefined, and has no [{}]", undefined().name, key.repr()));
+  if (is_undefined())
+    throw TemplateError(fmt::format("'{}' is undefined, and has no [{}]", undefined().name, key.repr()));
   if (is_dict() && key.is_text()) {
     if (const Value* found = dict().find(key.text())) return *found;
     if (std::optional<Value> method = method_of(*this, key.text())) return *method;

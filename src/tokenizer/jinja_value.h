@@ -107,8 +107,8 @@ class Value {
   Value slice(const Value& start, const Value& stop, const Value& step) const;
 
   /// Python's json.dumps(value, ensure_ascii=False, ...).
-  std::string to_json(std::optional<std::int64_t> indent, std::string_view item_separator, std::string_view key_separator,
-                      bool sort_keys) const;
+  std::string to_json(std::optional<std::int64_t> indent, std::string_view item_separator,
+                      std::string_view key_separator, bool sort_keys) const;
 
  private:
   std::variant<Undefined, None, bool, std::int64_t, double, std::string, std::shared_ptr<List>, std::shared_ptr<Dict>,

@@ -38,7 +38,8 @@ inline std::string text_field(const nlohmann::json& node, const char* name, cons
 /// The one character of a field that holds one.
 inline std::string character_field(const nlohmann::json& node, const char* name, const std::string& where) {
   const std::string text = text_field(node, name, where);
-  if (text.empty() || first_utf8(text).length != text.size()) base::user_error(where, "{} = '{}', want one character", name, text);
+  if (text.empty() || first_utf8(text).length != text.size())
+    base::user_error(where, "{} = '{}', want one character", name, text);
   return text;
 }
 

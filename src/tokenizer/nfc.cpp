@@ -13,7 +13,8 @@ namespace whet::tokenizer {
 namespace {
 
 // Hangul syllables are composed by arithmetic (The Unicode Standard, section 3.12).
-constexpr std::uint32_t kSyllable = 0xAC00, kSyllables = 11172, kLead = 0x1100, kLeads = 19, kVowel = 0x1161, kVowels = 21;
+constexpr std::uint32_t kSyllable = 0xAC00, kSyllables = 11172, kLead = 0x1100, kLeads = 19, kVowel = 0x1161,
+                        kVowels = 21;
 constexpr std::uint32_t kTail = 0x11A7, kTails = 28;
 
 bool is_syllable(std::uint32_t c) { return c >= kSyllable && c < kSyllable + kSyllables; }
@@ -40,7 +41,8 @@ struct Tables {
     }
     for (std::size_t c = 0; c < classes.size(); ++c) joins[c] = classes[c] != 0;
     for (std::size_t i = 0; i < kDecompositionsCount; i += 3) {
-      const std::uint32_t code = kDecompositions[i] >> 1, first = kDecompositions[i + 1], second = kDecompositions[i + 2];
+      const std::uint32_t code = kDecompositions[i] >> 1, first = kDecompositions[i + 1],
+                          second = kDecompositions[i + 2];
       parts.emplace(code, std::pair(first, second));
       splits[code] = 1;
       if ((kDecompositions[i] & 1) == 0) continue;

@@ -60,12 +60,14 @@ void Normalizer::add(const nlohmann::json& node, const std::string& where) {
     step.left = flag(node, "strip_left", true, where);
     step.right = flag(node, "strip_right", true, where);
   } else {
-    base::user_error(where, "type {} is not supported, want null, NFC, NFD, Prepend, Replace, Strip or a Sequence of them", type);
+    base::user_error(
+        where, "type {} is not supported, want null, NFC, NFD, Prepend, Replace, Strip or a Sequence of them", type);
   }
   steps_.push_back(std::move(step));
 }
 
-void Normalizer::apply(const Step& step, std::string_view text, MatchScratch& scratch, std::string& out, bool& loses_begin) {
+void Normalizer::apply(const Step& step, std::string_view text, MatchScratch& scratch, std::string& out,
+                       bool& loses_begin) {
   switch (step.kind) {
     case Kind::kNfc:
     case Kind::kNfd: {
@@ -89,7 +91,8 @@ void Normalizer::apply(const Step& step, std::string_view text, MatchScratch& sc
   }
 }
 
-std::string_view Normalizer::run(std::string_view text, MatchScratch& scratch, std::string& room, bool* loses_begin) const {
+std::string_view Normalizer::run(std::string_view text, MatchScratch& scratch, std::string& room,
+                                 bool* loses_begin) const {
   // The families with the largest vocabularies have NFC alone or nothing, and their texts are seldom changed by it.
   if (steps_.empty()) return text;
   if (steps_.size() == 1 && steps_[0].kind == Kind::kNfc) return normalize_canonically(text, true, room);

@@ -18,7 +18,8 @@ class Normalizer {
 
   /// `text` (valid UTF-8) normalised; `room` holds the result when it differs. `loses_begin`, if given, becomes true when
   /// the text's first character is taken away.
-  std::string_view run(std::string_view text, MatchScratch& scratch, std::string& room, bool* loses_begin = nullptr) const;
+  std::string_view run(std::string_view text, MatchScratch& scratch, std::string& room,
+                       bool* loses_begin = nullptr) const;
 
  private:
   enum class Kind { kNfc, kNfd, kPrepend, kReplace, kStrip };
@@ -26,11 +27,12 @@ class Normalizer {
     Kind kind;
     std::string content;                     ///< of kPrepend
     std::optional<Replacement> replacement;  ///< of kReplace
-    bool left = false, right = false;       ///< of kStrip
+    bool left = false, right = false;        ///< of kStrip
   };
 
   void add(const nlohmann::json& node, const std::string& where);
-  static void apply(const Step& step, std::string_view text, MatchScratch& scratch, std::string& out, bool& loses_begin);
+  static void apply(const Step& step, std::string_view text, MatchScratch& scratch, std::string& out,
+                    bool& loses_begin);
 
   std::vector<Step> steps_;
 };

@@ -62,7 +62,8 @@ std::string over_kinds(const Regex& regex, const Kinds& kinds) {
       result += "(?:(?!))";
     } else {
       result += '[';
-      for (const char kind : kinds.of_set[part.set]) result += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(kind));
+      for (const char kind : kinds.of_set[part.set])
+        result += fmt::format("\\x{:02x}", static_cast<std::uint8_t>(kind));
       result += ']';
     }
   }
@@ -82,8 +83,8 @@ struct MatchScratch::Parts {
   pcre2_match_context* context = pcre2_match_context_create(nullptr);
   // The machine stack's share (32 KiB) is too small for a long run of one class in the middle of a pattern.
   pcre2_jit_stack* stack = pcre2_jit_stack_create(64 << 10, 16 << 20, nullptr);
-  std::string kinds;                    ///< the text, a byte a character
-  std::vector<std::uint32_t> offsets;   ///< of each character in the text, and its end; empty where all are one byte
+  std::string kinds;                   ///< the text, a byte a character
+  std::vector<std::uint32_t> offsets;  ///< of each character in the text, and its end; empty where all are one byte
 
   /// Work that one match may take: a text of many megabytes must still be possible, an endless search not.
   static constexpr std::uint32_t kMatchLimit = 2'000'000'000;
@@ -117,8 +118,8 @@ Pattern::Pattern(const Regex& regex, std::string_view name, std::string_view whe
   const std::string over = over_kinds(regex, kinds);
   int error = 0;
   PCRE2_SIZE offset = 0;
-  code_->compiled = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(over.data()), over.size(), PCRE2_NEVER_UTF, &error, &offset,
-                                  nullptr);
+  code_->compiled =
+      pcre2_compile(reinterpret_cast<PCRE2_SPTR>(over.data()), over.size(), PCRE2_NEVER_UTF, &error, &offset, nullptr);
   if (code_->compiled == nullptr) base::user_error(where, "pattern '{}': {}", name, describe(error));
   // Without a just-in-time compiler on this machine the pattern is interpreted: slower, same matches.
   pcre2_jit_compile(code_->compiled, PCRE2_JIT_COMPLETE);
@@ -172,7 +173,8 @@ void Pattern::find_all(std::string_view text, MatchScratch& scratch, std::vector
     if (result == PCRE2_ERROR_JIT_STACKLIMIT) result = run(from, PCRE2_NO_JIT);
     if (result == PCRE2_ERROR_NOMATCH) return;
     if (result < 0)
-      base::run_error("tokenizer", "pattern '{}' failed on a text of {} bytes: {}", name_, text.size(), describe(result));
+      base::run_error("tokenizer", "pattern '{}' failed on a text of {} bytes: {}", name_, text.size(),
+                      describe(result));
     const PCRE2_SIZE* range = pcre2_get_ovector_pointer(parts.data);
     const std::size_t begin = range[0], end = range[1];
     if (begin == end) {

@@ -12,7 +12,8 @@ using nlohmann::json;
 std::vector<std::int32_t> special_ids(const json& node, const std::string& name, std::int32_t vocab_size,
                                       const std::string& where) {
   const json& all = require(node, "special_tokens", where);
-  if (!all.is_object() || !all.contains(name)) base::user_error(where, "special_tokens lacks '{}', which the template uses", name);
+  if (!all.is_object() || !all.contains(name))
+    base::user_error(where, "special_tokens lacks '{}', which the template uses", name);
   const json& ids = require(all[name], "ids", where);
   if (!ids.is_array()) base::user_error(where, "special_tokens: the ids of '{}' are not a list", name);
   std::vector<std::int32_t> result;
@@ -41,7 +42,8 @@ PostProcessor::PostProcessor(const json& node, std::int32_t vocab_size, const st
     return;
   }
   if (type != "TemplateProcessing") {
-    base::user_error(where, "type {} is not supported, want null, ByteLevel, TemplateProcessing or a Sequence of them", type);
+    base::user_error(where, "type {} is not supported, want null, ByteLevel, TemplateProcessing or a Sequence of them",
+                     type);
   }
   const json& pieces = require(node, "single", where);
   if (!pieces.is_array()) base::user_error(where, "single is not a list");

@@ -192,7 +192,8 @@ void PreTokenizer::cut(const Rule& rule, MatchScratch& scratch, Words& words) {
   std::swap(words.ranges, words.next_ranges);
 }
 
-void PreTokenizer::keep(const Rule& rule, const std::vector<Piece>& pieces, std::size_t shift, std::vector<Match>& out) {
+void PreTokenizer::keep(const Rule& rule, const std::vector<Piece>& pieces, std::size_t shift,
+                        std::vector<Match>& out) {
   std::vector<Match> kept;
   bool joins = false;  // whether the piece before was a separator
   switch (rule.behavior) {

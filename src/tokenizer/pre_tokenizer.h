@@ -43,8 +43,8 @@ class PreTokenizer {
   struct Rule {
     std::optional<Pattern> pattern;  ///< none: it only changes the text
     Behavior behavior = Behavior::kIsolated;
-    bool invert = false;       ///< the separators are what lies between matches
-    std::string replacement;   ///< of each space, before all else; "": they stay
+    bool invert = false;      ///< the separators are what lies between matches
+    std::string replacement;  ///< of each space, before all else; "": they stay
     Prefix prefix_where = Prefix::kNever;
     std::string prefix;
   };

@@ -201,7 +201,9 @@ class Parser {
     const std::size_t comma = inside.find(',');
     const std::string_view low = inside.substr(0, comma);
     const std::string_view high = comma == std::string_view::npos ? low : inside.substr(comma + 1);
-    const auto is_number = [](std::string_view s) { return s.find_first_not_of("0123456789") == std::string_view::npos; };
+    const auto is_number = [](std::string_view s) {
+      return s.find_first_not_of("0123456789") == std::string_view::npos;
+    };
     if (!is_number(low) || !is_number(high) || (low.empty() && high.empty())) return std::nullopt;
     if (low.size() > 4 || high.size() > 4) refuse("a repeat of more than 9999");
     const int least = low.empty() ? 0 : std::stoi(std::string(low));
@@ -342,7 +344,8 @@ class Parser {
 }  // namespace
 
 void Regex::add_set(const CodePointSet& set) {
-  const auto known = std::find_if(sets.begin(), sets.end(), [&](const CodePointSet& s) { return s.ranges() == set.ranges(); });
+  const auto known =
+      std::find_if(sets.begin(), sets.end(), [&](const CodePointSet& s) { return s.ranges() == set.ranges(); });
   parts.push_back({"", static_cast<std::size_t>(known - sets.begin())});
   if (known == sets.end()) sets.push_back(set);
 }

@@ -16,7 +16,8 @@ bool replace_literal(std::string_view text, std::string_view what, std::string_v
   return loses_begin;
 }
 
-Replacement::Replacement(const nlohmann::json& node, const std::string& where) : content_(text_field(node, "content", where)) {
+Replacement::Replacement(const nlohmann::json& node, const std::string& where)
+    : content_(text_field(node, "content", where)) {
   const TextPattern pattern = read_pattern(node, where);
   if (pattern.is_regex) {
     pattern_.emplace(pattern.text, where);
@@ -29,7 +30,8 @@ bool Replacement::apply(std::string_view text, MatchScratch& scratch, std::strin
   if (!pattern_) return replace_literal(text, literal_, content_, out);
   std::vector<Match> matches;
   if (!text.empty()) pattern_->find_all(text, scratch, matches);
-  const bool loses_begin = content_.empty() && !matches.empty() && matches.front().begin == 0 && matches.front().end > 0;
+  const bool loses_begin =
+      content_.empty() && !matches.empty() && matches.front().begin == 0 && matches.front().end > 0;
   std::size_t done = 0;
   for (const Match& match : matches) {
     out.append(text.substr(done, match.begin - done)).append(content_);

@@ -13,11 +13,11 @@
 namespace whet::tokenizer {
 
 struct TokenizerFile {
-  std::string name;      ///< its path, which errors begin with
-  nlohmann::json parts;  ///< without model.vocab and model.merges
-  std::vector<std::pair<std::string_view, std::int32_t>> vocabulary;        ///< ids below 2^24, each once
-  std::vector<std::pair<std::string_view, std::string_view>> merges;        ///< the earliest learned first
-  std::shared_ptr<const void> text;                                         ///< what the views look at
+  std::string name;                                                   ///< its path, which errors begin with
+  nlohmann::json parts;                                               ///< without model.vocab and model.merges
+  std::vector<std::pair<std::string_view, std::int32_t>> vocabulary;  ///< ids below 2^24, each once
+  std::vector<std::pair<std::string_view, std::string_view>> merges;  ///< the earliest learned first
+  std::shared_ptr<const void> text;                                   ///< what the views look at
 
   /// UserError naming the file and the part of it that is malformed.
   static TokenizerFile read(const std::string& path);

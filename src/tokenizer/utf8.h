@@ -69,7 +69,10 @@ inline void append_utf8(std::string& text, std::uint32_t code) {
 inline std::size_t broken_utf8_length(std::string_view text) {
   const auto at = [&](std::size_t i) { return static_cast<std::uint8_t>(text[i]); };
   const std::uint8_t lead = at(0);
-  const std::size_t wanted = lead >= 0xC2 && lead <= 0xDF ? 2 : lead >= 0xE0 && lead <= 0xEF ? 3 : lead >= 0xF0 && lead <= 0xF4 ? 4 : 1;
+  const std::size_t wanted = lead >= 0xC2 && lead <= 0xDF   ? 2
+                             : lead >= 0xE0 && lead <= 0xEF ? 3
+                             : lead >= 0xF0 && lead <= 0xF4 ? 4
+                                                            : 1;
   std::size_t length = 1;
   while (length < wanted && length < text.size()) {
     // The second byte has narrower limits after some first bytes: no overlong form, no surrogate, nothing too large.

@@ -64,8 +64,9 @@ class TeacherVotes final : public Gatherer {
   }
 
   void gather(Gathering& step) override {
-    const auto groups = sample_groups(*teacher_, context_.policy.tokenizer, context_.task, step.problems,
-                                      vote_count(context_.options), sampling_, step.stream("teacher"), /*grading=*/false);
+    const auto groups =
+        sample_groups(*teacher_, context_.policy.tokenizer, context_.task, step.problems, vote_count(context_.options),
+                      sampling_, step.stream("teacher"), /*grading=*/false);
     step.tokens += token_count(groups);
     for (std::size_t i = 0; i < groups.size(); ++i) {
       step.groups[i].ballots.push_back(ballot_of(groups[i], rewards::Votes::kTeacher));
@@ -135,10 +136,12 @@ std::unique_ptr<Gatherer> make_rephrased_votes(const EvidenceContext& context) {
   const std::uint64_t count = context.task.size(tasks::Split::kTrain).value_or(kAsked);
   bool any = false;
   for (std::uint64_t i = 0; i < count && !any; ++i) {
-    any = !context.task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(context.options.seed), i).rephrased.empty();
+    any = !context.task.problem(tasks::Split::kTrain, static_cast<std::uint64_t>(context.options.seed), i)
+               .rephrased.empty();
   }
   if (!any) {
-    base::user_error("co-reward", "no problem has a rephrasing, want a field \"rephrased\": [text, ...] in the problems, or "
+    base::user_error("co-reward",
+                     "no problem has a rephrasing, want a field \"rephrased\": [text, ...] in the problems, or "
                      "a task that rephrases its own (sort, arithmetic, countdown)");
   }
   require_usable(context.task, context.policy, context.options, /*rephrased=*/true);
@@ -157,7 +160,8 @@ double teacher_decay(const TrainOptions& options, std::int64_t step) {
 
 std::unique_ptr<Gatherer> make_policy_votes(const EvidenceContext& context) {
   if (context.options.evidence.voters.empty()) {
-    base::user_error("weighted-vote", "no other policy votes, want --voters FOLDER ... (checkpoints or embedded models)");
+    base::user_error("weighted-vote",
+                     "no other policy votes, want --voters FOLDER ... (checkpoints or embedded models)");
   }
   return std::make_unique<PolicyVotes>(context);
 }

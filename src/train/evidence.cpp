@@ -40,7 +40,9 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
     }
     return false;
   };
-  const auto votes = [&](Votes kind) { return any([kind](const rewards::Needs& needs) { return needs.votes == kind; }); };
+  const auto votes = [&](Votes kind) {
+    return any([kind](const rewards::Needs& needs) { return needs.votes == kind; });
+  };
   const auto do_vote = [](const rewards::Needs& needs) { return needs.votes != Votes::kNone; };
 
   // What was asked for and nobody reads.
@@ -59,17 +61,19 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
   }
   if ((evidence.teacher_decay != unset.teacher_decay || evidence.teacher_decay_end != unset.teacher_decay_end) &&
       !votes(Votes::kTeacher)) {
-    base::user_error("teacher-decay", "given for '{}', which has no teacher; want the default, or --reward teacher-vote",
+    base::user_error("teacher-decay",
+                     "given for '{}', which has no teacher; want the default, or --reward teacher-vote",
                      options.reward);
   }
 
   const auto read_verdicts = [](const rewards::Needs& needs) { return needs.verdicts; };
   // Both are named: what items() walks over must outlive the walk.
-  const base::Json verifier = base::fields_to_json(options.verifier), defaults = base::fields_to_json(VerifierOptions{});
+  const base::Json verifier = base::fields_to_json(options.verifier),
+                   defaults = base::fields_to_json(VerifierOptions{});
   for (const auto& [name, value] : defaults.items()) {
     if (verifier.at(name) == value || any(read_verdicts)) continue;
-    base::user_error(name, "given for '{}', which asks no verifier; want the default, or a reward that does: {}", options.reward,
-                     rewards_that(read_verdicts));
+    base::user_error(name, "given for '{}', which asks no verifier; want the default, or a reward that does: {}",
+                     options.reward, rewards_that(read_verdicts));
   }
 
   for (const rewards::Term& term : terms) {
@@ -81,8 +85,10 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
                      "given for '{}', where nobody writes problems; want none, or --reward challenger", options.reward);
   }
   if (challenges && votes(Votes::kRephrased)) {
-    base::user_error("reward", "'{}' joins challenger and co-reward, but a proposer's problems have no rephrasings; want one "
-                     "of them", options.reward);
+    base::user_error("reward",
+                     "'{}' joins challenger and co-reward, but a proposer's problems have no rephrasings; want one "
+                     "of them",
+                     options.reward);
   }
   chooses_ = evidence.votes > options.samples;
   if (challenges) voters_.push_back(make_proposer(context));
@@ -93,7 +99,8 @@ Evidence::Evidence(const EvidenceContext& context, std::span<const rewards::Term
   if (votes(Votes::kPolicies)) voters_.push_back(make_policy_votes(context));
   if (any([](const rewards::Needs& needs) { return needs.checker; })) witnesses_.push_back(make_checks(context));
   if (any(read_verdicts)) witnesses_.push_back(make_verdicts(context));
-  if (any([](const rewards::Needs& needs) { return needs.token_stats; })) witnesses_.push_back(make_answer_spans(context));
+  if (any([](const rewards::Needs& needs) { return needs.token_stats; }))
+    witnesses_.push_back(make_answer_spans(context));
 }
 
 void Evidence::plan(Gathering& step) {

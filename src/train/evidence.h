@@ -27,14 +27,14 @@ struct Gathering {
 
   // What is sampled; gatherers' plan() may add to it.
   std::vector<tasks::Problem> problems;
-  int rollouts = 0;                  ///< of each problem
+  int rollouts = 0;  ///< of each problem
   /// For each problem the index of the one that asks the same in other words; its own where there is none. Empty: no
   /// rephrasings in this step.
   std::vector<std::size_t> partners;
 
   // What was sampled (a group for each problem), and what gather() adds.
   std::vector<Group> groups;
-  std::int64_t tokens = 0;           ///< sampled as evidence only, over those of the groups that are trained on
+  std::int64_t tokens = 0;  ///< sampled as evidence only, over those of the groups that are trained on
   base::Json metrics = base::Json::object();  ///< keys for the step's line of metrics.jsonl
 
   /// Key of the step's draws for one purpose: nothing else may draw under the same name.
@@ -61,9 +61,9 @@ struct EvidenceContext {
   TextModel& policy;
   const tasks::Task& task;
   const TrainOptions& options;
-  std::filesystem::path checkpoint;  ///< that the run goes on from; empty for a new run
-  engine::Model* base = nullptr;     ///< the frozen model that the run began with, where there is one
-  engine::EngineOptions models = {}; ///< of other models that are opened
+  std::filesystem::path checkpoint;   ///< that the run goes on from; empty for a new run
+  engine::Model* base = nullptr;      ///< the frozen model that the run began with, where there is one
+  engine::EngineOptions models = {};  ///< of other models that are opened
 };
 
 /// Everything that the rewards of a run need.

@@ -32,10 +32,13 @@ void visit_fields(EvidenceOptions& o, Visitor&& visit) {
         within(0, 1));
   visit(o.voters, "voters", "weighted-vote: models that vote beside the policy, folders or names of embedded ones",
         anything());
-  visit(o.proposer, "proposer", "challenger: the model that writes the problems and is trained to write better ones; "
-        "without: a copy of --model", anything());
+  visit(o.proposer, "proposer",
+        "challenger: the model that writes the problems and is trained to write better ones; "
+        "without: a copy of --model",
+        anything());
   visit(o.repetition_penalty, "repetition-penalty",
-        "challenger: a problem's pay is less by this times the share of the step's problems that are like it", at_least(0));
+        "challenger: a problem's pay is less by this times the share of the step's problems that are like it",
+        at_least(0));
 }
 
 }  // namespace whet::train

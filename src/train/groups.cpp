@@ -32,10 +32,13 @@ void require_finite(const std::vector<std::vector<engine::Rollout>>& groups) {
   for (const auto& group : groups) {
     for (const engine::Rollout& rollout : group) {
       for (const auto* values : {&rollout.logprob, &rollout.entropy, &rollout.self_certainty, &rollout.gap}) {
-        const auto bad = std::find_if_not(values->begin(), values->end(), [](float value) { return std::isfinite(value); });
+        const auto bad =
+            std::find_if_not(values->begin(), values->end(), [](float value) { return std::isfinite(value); });
         if (bad == values->end()) continue;
-        base::run_error("sampler", "the model's probabilities for token {} of a response are {}, want finite numbers "
-                        "(are its weights broken, or did training diverge?)", bad - values->begin() + 1, *bad);
+        base::run_error("sampler",
+                        "the model's probabilities for token {} of a response are {}, want finite numbers "
+                        "(are its weights broken, or did training diverge?)",
+                        bad - values->begin() + 1, *bad);
       }
     }
   }
@@ -80,7 +83,8 @@ std::vector<Group> sample_groups(engine::Model& model, const tokenizer::Tokenize
       const bool can_answer = !rollout.truncated || task.answers_when_truncated();
       group.answers.push_back(can_answer ? task.answer_in(group.problem, group.texts.back()) : std::nullopt);
       const auto& answer = group.answers.back();
-      group.correct.push_back(has_label ? std::optional<bool>(answer && task.correct(group.problem, *answer)) : std::nullopt);
+      group.correct.push_back(has_label ? std::optional<bool>(answer && task.correct(group.problem, *answer))
+                                        : std::nullopt);
     }
     group.classes.assign(group.answers.size(), -1);
     number_classes(group, task);
@@ -105,9 +109,8 @@ void number_classes(Group& group, const tasks::Task& task) {
       answers.push_back(vote.answer_class >= 0 ? std::optional(vote.answer) : std::nullopt);
     }
   }
-  const std::vector<int> classes = text::clusters(answers, [&](std::string_view a, std::string_view b) {
-    return task.equivalent(group.problem, a, b);
-  });
+  const std::vector<int> classes = text::clusters(
+      answers, [&](std::string_view a, std::string_view b) { return task.equivalent(group.problem, a, b); });
   const auto rollouts = static_cast<std::ptrdiff_t>(group.classes.size());
   group.classes.assign(classes.begin(), classes.begin() + rollouts);
   auto next = classes.begin() + rollouts;
@@ -167,7 +170,8 @@ rewards::Group reward_view(const Group& group, const tasks::Task& task, rewards:
   return view;
 }
 
-analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards, const std::vector<double>& advantages) {
+analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards,
+                                const std::vector<double>& advantages) {
   analysis::GroupView view;
   view.majority_class = group.majority;
   for (std::size_t i = 0; i < group.rollouts.size(); ++i) {

@@ -30,16 +30,16 @@ struct Group {
   tasks::Problem problem;
   std::vector<engine::TokenId> prompt;
   std::vector<engine::Rollout> rollouts;
-  std::vector<std::string> texts;                    ///< decoded, without the end token
-  std::vector<std::optional<std::string>> answers;   ///< canonical
-  std::vector<int> classes;                          ///< -1: no answer
-  std::vector<std::optional<bool>> correct;          ///< absent without a label
-  int majority = -1;                                 ///< class that wins the rollouts' own vote
+  std::vector<std::string> texts;                   ///< decoded, without the end token
+  std::vector<std::optional<std::string>> answers;  ///< canonical
+  std::vector<int> classes;                         ///< -1: no answer
+  std::vector<std::optional<bool>> correct;         ///< absent without a label
+  int majority = -1;                                ///< class that wins the rollouts' own vote
 
   std::vector<Ballot> ballots;
-  std::vector<bool> checked;                                                        ///< the task's checker's word
-  std::vector<std::vector<std::optional<bool>>> verdicts;                           ///< a verifier's readings
-  std::vector<std::optional<std::pair<std::size_t, std::size_t>>> answer_tokens;    ///< [begin, end)
+  std::vector<bool> checked;                                                      ///< the task's checker's word
+  std::vector<std::vector<std::optional<bool>>> verdicts;                         ///< a verifier's readings
+  std::vector<std::optional<std::pair<std::size_t, std::size_t>>> answer_tokens;  ///< [begin, end)
 
   /// Any answer of the winning class; absent when no rollout has an answer.
   std::optional<std::string> majority_answer() const;
@@ -78,7 +78,8 @@ void keep_rollouts(Group& group, std::span<const std::size_t> places);
 /// Views of a group for the rooms that know no engine; valid as long as the group and the task. `votes`: whose ballots
 /// a reward reads.
 rewards::Group reward_view(const Group& group, const tasks::Task& task, rewards::Votes votes);
-analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards, const std::vector<double>& advantages);
+analysis::GroupView signal_view(const Group& group, const std::vector<double>& rewards,
+                                const std::vector<double>& advantages);
 theory::ProblemCounts answer_counts(const Group& group);
 analysis::ProblemOutcome outcome_of(const Group& group, const tasks::Task& task);
 

@@ -43,8 +43,14 @@ std::optional<double> mean_logprob(engine::Model& model, const std::vector<Group
 
 HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems,
                  int samples, const engine::SamplingOptions& sampling, std::uint64_t seed, bool grading)
-    : policy_(policy), base_(base), task_(task), problems_(std::move(problems)), samples_(samples), sampling_(sampling),
-      seed_(seed), grading_(grading) {
+    : policy_(policy),
+      base_(base),
+      task_(task),
+      problems_(std::move(problems)),
+      samples_(samples),
+      sampling_(sampling),
+      seed_(seed),
+      grading_(grading) {
   // The base answers once; a moving vote of its own would make the agreement noisy. The key leaves the run's seed out, so
   // that all runs from one base are compared with the same vote.
   for (const Group& group : sample_groups(base_, policy_.tokenizer, task_, problems_, kBaseVotes, sampling_,
@@ -56,7 +62,8 @@ HeldOut::HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task
 
 HeldOut::Result HeldOut::measure(std::int64_t step) {
   const std::uint64_t stream = base::combine({seed_, base::hash_text("held-out"), static_cast<std::uint64_t>(step)});
-  const auto groups = sample_groups(*policy_.model, policy_.tokenizer, task_, problems_, samples_, sampling_, stream, grading_);
+  const auto groups =
+      sample_groups(*policy_.model, policy_.tokenizer, task_, problems_, samples_, sampling_, stream, grading_);
   Result result;
   std::vector<analysis::ProblemOutcome> outcomes;
   std::vector<analysis::GroupView> views;
@@ -70,7 +77,8 @@ HeldOut::Result HeldOut::measure(std::int64_t step) {
     labelled = labelled && task_.has_label(group.problem);
     outcomes.push_back(outcome_of(group, task_));
     views.push_back(signal_view(group, nothing, nothing));
-    for (const engine::Rollout& rollout : group.rollouts) result.tokens += static_cast<std::int64_t>(rollout.tokens.size());
+    for (const engine::Rollout& rollout : group.rollouts)
+      result.tokens += static_cast<std::int64_t>(rollout.tokens.size());
     right.push_back(static_cast<double>(std::count(group.correct.begin(), group.correct.end(), true)) /
                     static_cast<double>(group.correct.size()));
     if (!base_votes_[i]) {

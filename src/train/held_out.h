@@ -18,15 +18,15 @@ class HeldOut {
  public:
   /// Asks the frozen base for its own vote on every problem (16 rollouts each). Without `grading` no label is looked at, as if
   /// the problems had none.
-  HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems, int samples,
-          const engine::SamplingOptions& sampling, std::uint64_t seed, bool grading = true);
+  HeldOut(TextModel& policy, engine::Model& base, const tasks::Task& task, std::vector<tasks::Problem> problems,
+          int samples, const engine::SamplingOptions& sampling, std::uint64_t seed, bool grading = true);
 
   struct Result {
-    base::Json metrics;                        ///< the held-out keys of a metrics line
-    base::Json problems;                       ///< the line of heldout.jsonl, see below
-    std::optional<double> accuracy;            ///< avg@samples; absent without labels
-    analysis::BaseView view;                   ///< label-free: what the frozen base says
-    std::int64_t tokens = 0;                   ///< sampled
+    base::Json metrics;              ///< the held-out keys of a metrics line
+    base::Json problems;             ///< the line of heldout.jsonl, see below
+    std::optional<double> accuracy;  ///< avg@samples; absent without labels
+    analysis::BaseView view;         ///< label-free: what the frozen base says
+    std::int64_t tokens = 0;         ///< sampled
   };
 
   /// `problems` of the result, every array in the order of the held-out problems:
@@ -51,7 +51,7 @@ class HeldOut {
   std::uint64_t seed_;
   bool grading_;
   std::vector<std::optional<std::string>> base_votes_;
-  base::Json base_answers_ = base::Json::array();   ///< `base` above
+  base::Json base_answers_ = base::Json::array();  ///< `base` above
 };
 
 }  // namespace whet::train

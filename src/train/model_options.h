@@ -20,11 +20,14 @@ inline engine::Precision precision_of(const std::string& name) {
   return name == "bfloat16" ? engine::Precision::kBFloat16 : engine::Precision::kFloat32;
 }
 
-inline constexpr const char* kDeviceHelp = "where models run: cpu; cuda or cuda:N for a GPU, where the engine's PyTorch has CUDA";
+inline constexpr const char* kDeviceHelp =
+    "where models run: cpu; cuda or cuda:N for a GPU, where the engine's PyTorch has CUDA";
 
 /// Of a model that is never trained.
-inline engine::EngineOptions asking_options(std::int64_t threads, const std::string& precision, const std::string& device) {
-  return {.threads = static_cast<int>(threads), .device = device, .precision = precision_of(precision), .is_frozen = true};
+inline engine::EngineOptions asking_options(std::int64_t threads, const std::string& precision,
+                                            const std::string& device) {
+  return {
+      .threads = static_cast<int>(threads), .device = device, .precision = precision_of(precision), .is_frozen = true};
 }
 
 struct ModelOptions {
@@ -40,17 +43,20 @@ template <class Visitor>
 void visit_fields(ModelOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.device, "device", kDeviceHelp, anything());
-  visit(o.precision, "precision",
-        "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; products are "
-        "in bfloat16 where the processor has them (AVX512_BF16), their sums and all else in float32", precisions());
-  visit(o.lora_rank, "lora-rank", "freeze the weights and train adapters of this rank over them (LoRA); 0: train the weights",
-        count_from(0));
+  visit(
+      o.precision, "precision",
+      "float32, or bfloat16: models compute with weights in bfloat16, and what is trained has float32 masters; products are "
+      "in bfloat16 where the processor has them (AVX512_BF16), their sums and all else in float32",
+      precisions());
+  visit(o.lora_rank, "lora-rank",
+        "freeze the weights and train adapters of this rank over them (LoRA); 0: train the weights", count_from(0));
   visit(o.lora_alpha, "lora-alpha", "adapters are scaled by alpha / rank; 0: twice the rank", at_least(0));
   visit(o.lora_targets, "lora-targets",
         "projections with adapters: q_proj k_proj v_proj o_proj gate_proj up_proj down_proj; default: all", anything());
-  visit(o.checkpoint_activations, "checkpoint-activations",
-        "keep only what enters each layer, and compute the layer again on the way back: less memory, about a third more work",
-        anything());
+  visit(
+      o.checkpoint_activations, "checkpoint-activations",
+      "keep only what enters each layer, and compute the layer again on the way back: less memory, about a third more work",
+      anything());
 }
 
 /// UserError for alpha or targets without a rank, and for adapters that cannot be.
@@ -61,10 +67,11 @@ inline engine::LoraOptions lora_options(const ModelOptions& options, std::int64_
     }
     return {};
   }
-  engine::LoraOptions lora{.rank = options.lora_rank,
-                           .alpha = options.lora_alpha > 0 ? options.lora_alpha : 2.0 * static_cast<double>(options.lora_rank),
-                           .targets = options.lora_targets.empty() ? engine::lora_targets() : options.lora_targets,
-                           .seed = static_cast<std::uint64_t>(seed)};
+  engine::LoraOptions lora{
+      .rank = options.lora_rank,
+      .alpha = options.lora_alpha > 0 ? options.lora_alpha : 2.0 * static_cast<double>(options.lora_rank),
+      .targets = options.lora_targets.empty() ? engine::lora_targets() : options.lora_targets,
+      .seed = static_cast<std::uint64_t>(seed)};
   engine::check_lora(lora);
   return lora;
 }
@@ -83,6 +90,8 @@ inline engine::EngineOptions whole_options(const ModelOptions& options, std::int
 }
 
 /// Weights in bfloat16 are saved with float32 masters beside them.
-inline bool has_masters(const ModelOptions& options) { return options.precision == "bfloat16" && options.lora_rank == 0; }
+inline bool has_masters(const ModelOptions& options) {
+  return options.precision == "bfloat16" && options.lora_rank == 0;
+}
 
 }  // namespace whet::train

@@ -34,10 +34,11 @@ void visit_fields(ProblemOptions& o, Visitor&& visit) {
         anything());
   visit(o.held_out_problems, "held-out-problems",
         "files of problems to measure on; without, one problem in ten of --problems is held out", anything());
-  visit(o.chat_template, "chat-template",
-        "how prompts that are lists of messages become text: model (its own template, if it has one), none (contents joined "
-        "by blank lines), all (the model's, and plain prompts of --problems are one user's message), or a FILE of Jinja",
-        anything());
+  visit(
+      o.chat_template, "chat-template",
+      "how prompts that are lists of messages become text: model (its own template, if it has one), none (contents joined "
+      "by blank lines), all (the model's, and plain prompts of --problems are one user's message), or a FILE of Jinja",
+      anything());
 }
 
 /// How responses are sampled.
@@ -103,17 +104,22 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   using namespace base;
   visit(o.model, "model", "a Hugging Face folder, or the name of an embedded base model", anything());
   visit_fields(o.source, visit);
-  visit(o.transductive, "transductive",
-        "train and measure on the same problems, all of --problems (test-time training), and find their answers by the rules "
-        "of this task: file, or a generator; empty: hold problems out", anything());
-  visit(o.train_problems, "train-problems",
-        "train on this many problems of --task or --problems again and again, chosen by --seed; 0: all (a generator never ends)",
-        at_least(0));
+  visit(
+      o.transductive, "transductive",
+      "train and measure on the same problems, all of --problems (test-time training), and find their answers by the rules "
+      "of this task: file, or a generator; empty: hold problems out",
+      anything());
+  visit(
+      o.train_problems, "train-problems",
+      "train on this many problems of --task or --problems again and again, chosen by --seed; 0: all (a generator never ends)",
+      at_least(0));
   visit(o.reward, "reward",
-        "what the policy is paid for ('whet rewards' lists them), or a weighted sum: majority-vote + 0.5*format", anything());
-  visit(o.combine, "combine",
-        "what a sum adds: the terms' advantages, each normalised on its own so that scales do not matter, or plain rewards",
-        one_of({"advantages", "rewards"}));
+        "what the policy is paid for ('whet rewards' lists them), or a weighted sum: majority-vote + 0.5*format",
+        anything());
+  visit(
+      o.combine, "combine",
+      "what a sum adds: the terms' advantages, each normalised on its own so that scales do not matter, or plain rewards",
+      one_of({"advantages", "rewards"}));
   visit_fields(o.rewards, visit);
   visit(o.seed, "seed", "fixes every draw: problems, tokens, choices", at_least(0));
   visit(o.steps, "steps", "batches to sample and train on", count_from(1));
@@ -124,7 +130,8 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.mini_batches, "mini-batches", "updates per step; 1 is on-policy", count_from(1));
   visit_fields(o.sampling, visit);
   visit(o.learning_rate, "learning-rate",
-        "AdamW's; 0: by the model's size, 2.5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion", within(0, 1));
+        "AdamW's; 0: by the model's size, 2.5e-4 at 150 thousand parameters falling to 1e-6 at 1.7 billion",
+        within(0, 1));
   visit(o.learning_rate_schedule, "learning-rate-schedule", "constant, or cosine to zero over --steps",
         one_of({"constant", "cosine"}));
   visit(o.warmup_steps, "warmup-steps", "steps of linear warm-up", count_from(0));
@@ -139,11 +146,15 @@ void visit_fields(TrainOptions& o, Visitor&& visit) {
   visit(o.eval_problems, "eval-problems", "held-out problems to measure on", count_from(1));
   visit(o.eval_samples, "eval-samples", "rollouts of each held-out problem", count_from(1));
   visit(o.watch_problems, "watch-problems",
-        "held-out problems to take the label-free signals from, after the first --eval-problems; 0: the same ones", at_least(0));
-  visit(o.guard, "guard", "end the run when the label-free watch raises its alarm, and name the checkpoint to keep", anything());
-  visit(o.average_kept, "average-kept",
-        "the model that is kept is the average of the weights of the best steps by the label-free watch, at most this many; 1: the "
-        "best alone", count_from(1));
+        "held-out problems to take the label-free signals from, after the first --eval-problems; 0: the same ones",
+        at_least(0));
+  visit(o.guard, "guard", "end the run when the label-free watch raises its alarm, and name the checkpoint to keep",
+        anything());
+  visit(
+      o.average_kept, "average-kept",
+      "the model that is kept is the average of the weights of the best steps by the label-free watch, at most this many; 1: the "
+      "best alone",
+      count_from(1));
   visit_fields(o.probe, visit);
   visit(o.checkpoint_every, "checkpoint-every", "steps between checkpoints", count_from(1));
   visit(o.keep_checkpoints, "keep-checkpoints", "newest checkpoints to keep, besides the best", count_from(1));

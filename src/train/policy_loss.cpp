@@ -49,8 +49,10 @@ Plan make_plan(const LossTotals& totals, const PolicyLossOptions& options) {
 /// What one token of a response of `length` tokens weighs in the batch's loss.
 double token_weight(const Plan& plan, const LossTotals& totals, std::size_t length) {
   switch (plan.aggregation) {
-    case Aggregation::kTokenMean: return 1.0 / static_cast<double>(totals.tokens);
-    case Aggregation::kSequenceMean: return 1.0 / (static_cast<double>(totals.responses) * static_cast<double>(length));
+    case Aggregation::kTokenMean:
+      return 1.0 / static_cast<double>(totals.tokens);
+    case Aggregation::kSequenceMean:
+      return 1.0 / (static_cast<double>(totals.responses) * static_cast<double>(length));
     case Aggregation::kConstant:
       return 1.0 / (static_cast<double>(totals.responses) * static_cast<double>(totals.max_tokens));
   }
@@ -64,9 +66,12 @@ struct Term {
 
 Term kl_term(Estimator estimator, double difference) {
   switch (estimator) {
-    case Estimator::kK1: return {difference, 1.0};
-    case Estimator::kK2: return {difference * difference / 2, difference};
-    case Estimator::kK3: return {std::expm1(-difference) + difference, -std::expm1(-difference)};
+    case Estimator::kK1:
+      return {difference, 1.0};
+    case Estimator::kK2:
+      return {difference * difference / 2, difference};
+    case Estimator::kK3:
+      return {std::expm1(-difference) + difference, -std::expm1(-difference)};
   }
   throw std::logic_error("policy_loss: estimator");
 }
@@ -102,8 +107,10 @@ void check_lengths(const LossResponse<Number>& response, bool needs_reference, s
     throw std::logic_error(fmt::format("policy_loss: arrays of response {} differ in length", index));
   }
   if (needs_reference && response.reference_logprob.size() != length) {
-    base::user_error("kl-coefficient", "response {} has no log-probabilities under a reference policy, want them when "
-                     "the coefficient is above 0", index);
+    base::user_error("kl-coefficient",
+                     "response {} has no log-probabilities under a reference policy, want them when "
+                     "the coefficient is above 0",
+                     index);
   }
 }
 

@@ -44,7 +44,7 @@ struct LossResponse {
   std::span<const Number> old_logprob;        ///< under the policy that sampled; empty: on-policy, ratio 1
   std::span<const Number> reference_logprob;  ///< under the reference; may be empty when kl_coefficient is 0
   double advantage = 0;
-  std::span<Number> gradient;                 ///< out: dLoss/dlogprob
+  std::span<Number> gradient;  ///< out: dLoss/dlogprob
 };
 
 /// Denominators, of the whole batch: micro-batches that are given the same totals add up to the batch's loss.
@@ -56,16 +56,16 @@ struct LossTotals {
 
 /// Sums over responses; add() joins micro-batches.
 struct PolicyLossResult {
-  double loss = 0;          ///< policy_loss + kl_coefficient * kl_loss: what the gradient belongs to
+  double loss = 0;  ///< policy_loss + kl_coefficient * kl_loss: what the gradient belongs to
   double policy_loss = 0;
-  double kl_loss = 0;       ///< the estimator, aggregated as the loss is
+  double kl_loss = 0;  ///< the estimator, aggregated as the loss is
   std::int64_t tokens = 0;
-  std::int64_t ratios = 0;  ///< number of ratios: tokens, or responses at sequence level
-  std::int64_t clipped = 0; ///< ratios whose gradient the clip removed
+  std::int64_t ratios = 0;   ///< number of ratios: tokens, or responses at sequence level
+  std::int64_t clipped = 0;  ///< ratios whose gradient the clip removed
   double ratio_sum = 0;
-  double ratio_min = 0;     ///< 0 while ratios == 0
+  double ratio_min = 0;  ///< 0 while ratios == 0
   double ratio_max = 0;
-  double old_kl_sum = 0;    ///< sum over tokens of old - new log-probability: KL(old || new), estimated by k1
+  double old_kl_sum = 0;  ///< sum over tokens of old - new log-probability: KL(old || new), estimated by k1
 
   void add(const PolicyLossResult& other);
   double clip_share() const { return ratios > 0 ? static_cast<double>(clipped) / static_cast<double>(ratios) : 0; }

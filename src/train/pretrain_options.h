@@ -68,9 +68,11 @@ void visit_fields(PretrainOptions& o, Visitor&& visit) {
   visit(o.eval_samples, "eval-samples", "rollouts of each", count_from(1));
   visit(o.token_budget, "token-budget", "largest number of tokens in a micro-batch", count_from(1));
   visit(o.device, "device", kDeviceHelp, anything());
-  visit(o.precision, "precision",
-        "float32, or bfloat16: weights in bfloat16 with float32 masters, which an update changes; products are in bfloat16 where "
-        "the processor has them (AVX512_BF16)", precisions());
+  visit(
+      o.precision, "precision",
+      "float32, or bfloat16: weights in bfloat16 with float32 masters, which an update changes; products are in bfloat16 where "
+      "the processor has them (AVX512_BF16)",
+      precisions());
   visit(o.threads, "threads", base::kThreadsHelp, count_from(0));
 }
 

@@ -49,14 +49,16 @@ std::string sorted_alphabet(const tasks::Task& task) {
 
 }  // namespace
 
-Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out, const std::vector<std::string>& command_line)
+Pretrainer::Pretrainer(const PretrainOptions& options, const fs::path& out,
+                       const std::vector<std::string>& command_line)
     : options_(options), task_(tasks::tasks().find(options.task).make({})) {
   base::require_new_folder(out);
   // A wrong mixture is found here, before a folder is made for it.
   base::Random probe(0);
   (void)task_->document(options_.mixture, probe);
   const auto tokens = static_cast<std::int64_t>(sorted_alphabet(*task_).size()) + 1;  // and the end token
-  model_ = engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed), engine_options(tokens));
+  model_ =
+      engine::new_model(config_of(options_, tokens), static_cast<std::uint64_t>(options_.seed), engine_options(tokens));
   const Json manifest = store::make_manifest({.command_line = command_line,
                                               .seed = static_cast<std::uint64_t>(options_.seed),
                                               .engine = engine::engine_versions(),
@@ -144,8 +146,8 @@ double Pretrainer::accuracy(std::int64_t number) {
   std::vector<analysis::ProblemOutcome> outcomes;
   const auto groups = sample_groups(*model_, *tokenizer_, *task_, held_out_problems(*task_, options_.eval_problems),
                                     static_cast<int>(options_.eval_samples), sampling_options({}, *task_),
-                                    base::combine({static_cast<std::uint64_t>(options_.seed), base::hash_text("held-out"),
-                                                   static_cast<std::uint64_t>(number)}));
+                                    base::combine({static_cast<std::uint64_t>(options_.seed),
+                                                   base::hash_text("held-out"), static_cast<std::uint64_t>(number)}));
   for (const Group& group : groups) outcomes.push_back(outcome_of(group, *task_));
   return analysis::evaluate(outcomes, {}, 0).avg.value;
 }
@@ -158,7 +160,8 @@ void Pretrainer::checkpoint(std::int64_t number) {
   model_->save_optimizer(folder / "optimizer.safetensors");
   copy_tokenizer(writer_->folder() / kTokenizerFolder, folder);
   // The mean of a line that is half gathered goes on where it was, so that a resumed run writes the same bytes.
-  writer_->commit_checkpoint(number, {{"step", number}, {"tokens", tokens_}, {"loss_sum", loss_sum_}, {"losses", losses_}});
+  writer_->commit_checkpoint(number,
+                             {{"step", number}, {"tokens", tokens_}, {"loss_sum", loss_sum_}, {"losses", losses_}});
   last_checkpoint_ = number;
   writer_->prune_checkpoints(static_cast<int>(options_.keep_checkpoints));
 }
@@ -186,11 +189,12 @@ PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>
     done_ = number;
     const bool whole = number % options_.checkpoint_every == 0 || number == options_.steps;
     if (number % options_.log_every == 0 || whole) {
-      PretrainReport report{.step = number, .steps = options_.steps, .loss = loss_sum_ / static_cast<double>(losses_),
-                            .tokens = tokens_};
+      PretrainReport report{
+          .step = number, .steps = options_.steps, .loss = loss_sum_ / static_cast<double>(losses_), .tokens = tokens_};
       report.seconds = since_line.seconds();
       report.tokens_per_second = static_cast<double>(tokens_ - lap_tokens) / report.seconds;
-      Json metrics = {{"step", number}, {"loss", report.loss}, {"tokens", tokens_}, {"learning_rate", learning_rate_at(number)}};
+      Json metrics = {
+          {"step", number}, {"loss", report.loss}, {"tokens", tokens_}, {"learning_rate", learning_rate_at(number)}};
       if (whole) {
         report.accuracy = accuracy(number);
         metrics["heldout_accuracy"] = *report.accuracy;
@@ -204,8 +208,8 @@ PretrainSummary Pretrainer::run(const std::function<void(const PretrainReport&)>
     }
     if (whole) checkpoint(number);
   }
-  PretrainSummary summary{.steps = done_, .was_interrupted = done_ < options_.steps, .seconds = since_start.seconds(),
-                          .tokens = tokens_};
+  PretrainSummary summary{
+      .steps = done_, .was_interrupted = done_ < options_.steps, .seconds = since_start.seconds(), .tokens = tokens_};
   checkpoint(done_);
   summary.checkpoint = writer_->folder() / store::kCheckpointsFolder / fmt::format("step-{:06}", done_);
   if (!summary.was_interrupted) {

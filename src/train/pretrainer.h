@@ -19,11 +19,11 @@ namespace whet::train {
 struct PretrainReport {
   std::int64_t step = 0;
   std::int64_t steps = 0;
-  double loss = 0;                  ///< mean negative log-likelihood of a completion token, nats, since the last report
-  double tokens_per_second = 0;     ///< completion tokens
-  std::int64_t tokens = 0;          ///< completion tokens so far
-  double seconds = 0;               ///< since the last report
-  std::optional<double> accuracy;   ///< avg@eval_samples on held-out problems, at checkpoints
+  double loss = 0;                 ///< mean negative log-likelihood of a completion token, nats, since the last report
+  double tokens_per_second = 0;    ///< completion tokens
+  std::int64_t tokens = 0;         ///< completion tokens so far
+  double seconds = 0;              ///< since the last report
+  std::optional<double> accuracy;  ///< avg@eval_samples on held-out problems, at checkpoints
 };
 
 struct PretrainSummary {
@@ -37,7 +37,8 @@ struct PretrainSummary {
 class Pretrainer {
  public:
   /// A new run in `out`. UserError for options that do not fit each other, before anything is written.
-  Pretrainer(const PretrainOptions& options, const std::filesystem::path& out, const std::vector<std::string>& command_line);
+  Pretrainer(const PretrainOptions& options, const std::filesystem::path& out,
+             const std::vector<std::string>& command_line);
   /// Goes on with the run in `folder` from its newest checkpoint.
   explicit Pretrainer(const std::filesystem::path& folder);
 
@@ -59,7 +60,7 @@ class Pretrainer {
   double accuracy(std::int64_t number);
 
   PretrainOptions options_;
-  base::Profile profile_;   ///< before the model, which tells it of its work
+  base::Profile profile_;  ///< before the model, which tells it of its work
   std::unique_ptr<tasks::Task> task_;
   std::optional<tokenizer::Tokenizer> tokenizer_;
   std::unique_ptr<engine::Model> model_;
@@ -67,7 +68,7 @@ class Pretrainer {
   std::int64_t done_ = 0;
   std::int64_t last_checkpoint_ = -1;
   std::int64_t tokens_ = 0;
-  double loss_sum_ = 0;        ///< of the steps since the last line of metrics
+  double loss_sum_ = 0;  ///< of the steps since the last line of metrics
   std::int64_t losses_ = 0;
 };
 

@@ -34,10 +34,10 @@ class Probe {
   std::string describe_base() const;
 
   struct Result {
-    base::Json metrics;                ///< the probe's keys of a metrics line
-    analysis::MajorityChange change;   ///< since the base
-    bool fell = false;                 ///< significantly below the base
-    std::int64_t tokens = 0;           ///< sampled
+    base::Json metrics;               ///< the probe's keys of a metrics line
+    analysis::MajorityChange change;  ///< since the base
+    bool fell = false;                ///< significantly below the base
+    std::int64_t tokens = 0;          ///< sampled
   };
   /// The policy's votes. Step 0 is the base itself, and samples nothing.
   Result measure(std::int64_t step);
@@ -49,7 +49,7 @@ class Probe {
   ProbeOptions options_;
   engine::SamplingOptions sampling_;
   std::uint64_t seed_;
-  double false_chance_;                ///< of one look
+  double false_chance_;  ///< of one look
   std::vector<bool> base_right_;
   analysis::SequentialProbe of_base_;
 };

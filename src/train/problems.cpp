@@ -42,8 +42,8 @@ std::unique_ptr<tasks::Task> make_task(const ProblemOptions& options, const std:
     base::user_error("task", "--problems with task '{}', want --task file (or neither)", name);
   }
   if (name != "file" && options.chat_template != ProblemOptions{}.chat_template && options.chat_template != "none") {
-    base::user_error("chat-template", "{} with task '{}', whose prompts are no chats, want --problems", options.chat_template,
-                     name);
+    base::user_error("chat-template", "{} with task '{}', whose prompts are no chats, want --problems",
+                     options.chat_template, name);
   }
   tasks::TaskSource source{options.problems, options.held_out_problems};
   if (name == "file" && !model.empty()) source.chat = chat_writer(options.chat_template, model);
@@ -59,7 +59,8 @@ std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, con
     auto chosen = distinct_problems(*task, tasks::Split::kTrain, seed, options.train_problems);
     if (static_cast<std::int64_t>(chosen.size()) < options.train_problems) {
       base::user_error("train-problems", "{}, but {} has {}, want at most that", options.train_problems,
-                       source.problems.empty() ? source.task : fmt::format("{}", fmt::join(source.problems, ", ")), chosen.size());
+                       source.problems.empty() ? source.task : fmt::format("{}", fmt::join(source.problems, ", ")),
+                       chosen.size());
     }
     return tasks::with_training_problems(std::move(task), std::move(chosen));
   }
@@ -67,7 +68,8 @@ std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, con
     base::user_error("train-problems", "{} beside --transductive, which trains on all of --problems, want one of them",
                      options.train_problems);
   }
-  if (source.problems.empty()) base::user_error("problems", "no file, want --problems FILE: what is trained and measured on");
+  if (source.problems.empty())
+    base::user_error("problems", "no file, want --problems FILE: what is trained and measured on");
   if (!source.held_out_problems.empty()) {
     base::user_error("held-out-problems", "{} beside --transductive, which measures on --problems, want one of them",
                      source.held_out_problems.front());
@@ -76,9 +78,8 @@ std::unique_ptr<tasks::Task> make_training_task(const TrainOptions& options, con
   const auto chat = model.empty() ? std::nullopt : chat_writer(source.chat_template, model);
   std::vector<tasks::Problem> problems;
   for (const std::string& file : source.problems) {
-    for (tasks::Problem& problem : tasks::read_problems(file, chat, [&rules](std::string_view written) {
-           return rules->label_from(written);
-         })) {
+    for (tasks::Problem& problem :
+         tasks::read_problems(file, chat, [&rules](std::string_view written) { return rules->label_from(written); })) {
       problems.push_back(std::move(problem));
     }
   }
@@ -99,8 +100,8 @@ void require_labels(const tasks::Task& task, tasks::Split split, std::string_vie
   }
 }
 
-std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed, std::int64_t count,
-                                          std::int64_t first) {
+std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
+                                          std::int64_t count, std::int64_t first) {
   std::vector<tasks::Problem> problems;
   for (std::int64_t i = first; i < first + count; ++i) {
     problems.push_back(task.problem(split, seed, static_cast<std::uint64_t>(i)));
@@ -131,11 +132,14 @@ void require_usable(const tasks::Task& task, const TextModel& model, const Train
       }
       if (length > 0 && length + limit <= most) continue;
       if (length > 0 && length < most && limit >= most) {
-        base::user_error("max-new-tokens", "{}, but {} has {} positions and {} is a prompt of {} tokens; want at most {}", limit,
+        base::user_error("max-new-tokens",
+                         "{}, but {} has {} positions and {} is a prompt of {} tokens; want at most {}", limit,
                          model.folder.string(), most, problem.id, length, most - length);
       }
-      base::user_error("problems", "{} for {}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} "
-                       "positions leave no more", problem.id, model.folder.string(), length, most - limit, limit, most);
+      base::user_error("problems",
+                       "{} for {}: a prompt of {} tokens, want 1..{}: --max-new-tokens {} and the model's {} "
+                       "positions leave no more",
+                       problem.id, model.folder.string(), length, most - limit, limit, most);
     }
   }
 }
@@ -148,7 +152,8 @@ std::vector<tasks::Problem> held_out_problems(const tasks::Task& task, std::int6
 std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
                                               std::int64_t count) {
   if (split == tasks::Split::kHeldOut) return held_out_problems(task, count);
-  if (const auto size = task.size(split)) return take_problems(task, split, seed, std::min(count, static_cast<std::int64_t>(*size)));
+  if (const auto size = task.size(split))
+    return take_problems(task, split, seed, std::min(count, static_cast<std::int64_t>(*size)));
   // A generator repeats itself now and then.
   constexpr std::int64_t kDrawsPerProblem = 20;
   std::vector<tasks::Problem> problems;
@@ -165,8 +170,8 @@ engine::SamplingOptions sampling_options(const SamplingFields& fields, const tas
   options.temperature = fields.temperature;
   options.top_p = fields.top_p;
   options.top_k = static_cast<int>(fields.top_k);
-  options.max_new_tokens = static_cast<int>(fields.max_new_tokens > 0 ? fields.max_new_tokens
-                                                                      : task.response_limit() + 1);  // the end token
+  options.max_new_tokens =
+      static_cast<int>(fields.max_new_tokens > 0 ? fields.max_new_tokens : task.response_limit() + 1);  // the end token
   return options;
 }
 

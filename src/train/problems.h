@@ -35,8 +35,8 @@ std::string source_name(const ProblemOptions& options);
 void require_labels(const tasks::Task& task, tasks::Split split, std::string_view place);
 
 /// `count` problems of a split under a seed, from the `first` on. A split that is smaller begins again.
-std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed, std::int64_t count,
-                                          std::int64_t first = 0);
+std::vector<tasks::Problem> take_problems(const tasks::Task& task, tasks::Split split, std::uint64_t seed,
+                                          std::int64_t count, std::int64_t first = 0);
 
 /// The first `count` held-out problems, or all where there are fewer. The same for every run of a task, so that runs can
 /// be compared.
@@ -50,7 +50,8 @@ std::vector<tasks::Problem> distinct_problems(const tasks::Task& task, tasks::Sp
 /// A task's problems can be spelt and fit the model, as far as the run will meet them (of a generator's, which are alike,
 /// those of one step): a run must not end at step 90 because of a line that was there at the start. UserError naming
 /// the problem. `rephrased`: so can their rephrasings.
-void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options, bool rephrased = false);
+void require_usable(const tasks::Task& task, const TextModel& model, const TrainOptions& options,
+                    bool rephrased = false);
 
 /// Sampling options with the task's own length limit where none was given.
 engine::SamplingOptions sampling_options(const SamplingFields& fields, const tasks::Task& task);

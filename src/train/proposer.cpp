@@ -34,7 +34,8 @@ class Proposer final : public Gatherer {
         rate_(learning_rate_for(context.options.learning_rate, context.policy.model->parameter_count())) {
     const auto prompt = context.task.proposal_prompt();
     if (!prompt) {
-      base::user_error("challenger", "task '{}' has no form in which a model is asked for problems, want sort or --problems",
+      base::user_error("challenger",
+                       "task '{}' has no form in which a model is asked for problems, want sort or --problems",
                        context.options.source.task);
     }
     prompt_ = prompt_tokens(model_.tokenizer, *prompt);
@@ -66,8 +67,10 @@ class Proposer final : public Gatherer {
       step.problems.push_back(std::move(*problem));
     }
     if (step.problems.empty()) {
-      base::run_error("challenger", "the proposer wrote no well-formed problem in the {} tries of step {}, want a --proposer "
-                      "that can write problems of the task", asked_.rollouts.size(), step.step);
+      base::run_error("challenger",
+                      "the proposer wrote no well-formed problem in the {} tries of step {}, want a --proposer "
+                      "that can write problems of the task",
+                      asked_.rollouts.size(), step.step);
     }
     const auto tries = static_cast<double>(asked_.rollouts.size());
     step.metrics["proposals_well_formed"] = static_cast<double>(step.problems.size()) / tries;
@@ -138,9 +141,9 @@ class Proposer final : public Gatherer {
   std::vector<engine::TokenId> prompt_;
 
   // Of the step between plan() and gather().
-  Group asked_;                                ///< the proposals as rollouts
-  std::vector<rewards::Proposal> proposals_;   ///< one for each of them
-  std::vector<std::size_t> places_;            ///< for each problem of the step, its proposal
+  Group asked_;                               ///< the proposals as rollouts
+  std::vector<rewards::Proposal> proposals_;  ///< one for each of them
+  std::vector<std::size_t> places_;           ///< for each problem of the step, its proposal
 };
 
 }  // namespace

@@ -12,11 +12,16 @@ using rewards::Votes;
 
 const char* prefix_of(Votes votes) {
   switch (votes) {
-    case Votes::kOwn: return "votes";
-    case Votes::kRephrased: return "rephrasing";
-    case Votes::kTeacher: return "teacher";
-    case Votes::kPolicies: return "policies";
-    case Votes::kNone: break;
+    case Votes::kOwn:
+      return "votes";
+    case Votes::kRephrased:
+      return "rephrasing";
+    case Votes::kTeacher:
+      return "teacher";
+    case Votes::kPolicies:
+      return "policies";
+    case Votes::kNone:
+      break;
   }
   throw std::logic_error("scoring: nobody votes");
 }
@@ -56,14 +61,16 @@ struct Elected {
   }
 };
 
-std::vector<analysis::GroupView> views_of(const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards,
+std::vector<analysis::GroupView> views_of(const std::vector<Group>& groups,
+                                          const std::vector<std::vector<double>>& rewards,
                                           const std::vector<std::vector<double>>& advantages) {
   std::vector<analysis::GroupView> views;
   for (std::size_t g = 0; g < groups.size(); ++g) views.push_back(signal_view(groups[g], rewards[g], advantages[g]));
   return views;
 }
 
-void add_weighted(std::vector<std::vector<double>>& sum, const std::vector<std::vector<double>>& values, double weight) {
+void add_weighted(std::vector<std::vector<double>>& sum, const std::vector<std::vector<double>>& values,
+                  double weight) {
   if (sum.empty()) {
     for (const auto& group : values) sum.emplace_back(group.size(), 0.0);
   }
@@ -89,7 +96,8 @@ Scoring::Scoring(const TrainOptions& options)
   std::vector<rewards::Term> terms = rewards::parse_terms(options.reward);
   rewards::require_read(options.rewards, terms);
   if (combine_rewards_ && terms.size() == 1) {
-    base::user_error("combine", "rewards for '{}' alone, which leaves nothing to combine; want a sum, or the default", options.reward);
+    base::user_error("combine", "rewards for '{}' alone, which leaves nothing to combine; want a sum, or the default",
+                     options.reward);
   }
   for (rewards::Term& term : terms) {
     const rewards::RewardEntry& entry = rewards::rewards().find(term.name);

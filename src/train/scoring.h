@@ -18,7 +18,7 @@ struct ScoredBatch {
   std::vector<std::vector<double>> rewards;     ///< [group][rollout], the weighted sum of the plain rewards
   std::vector<std::vector<double>> advantages;  ///< [group][rollout]
   analysis::StepSignals signals;
-  base::Json metrics;                           ///< what is known of each term, and of what the votes elected
+  base::Json metrics;  ///< what is known of each term, and of what the votes elected
 };
 
 class Scoring {
@@ -34,7 +34,8 @@ class Scoring {
   /// "X_accuracy", the share of groups whose elected label is right, and "X_agreement", the share of groups whose
   /// elected label is the rollouts' own majority; X is votes, rephrasing, teacher or policies. A group that elects no
   /// label counts as wrong and as disagreeing.
-  ScoredBatch score(const std::vector<Group>& groups, const tasks::Task& task, std::uint64_t seed, std::int64_t step) const;
+  ScoredBatch score(const std::vector<Group>& groups, const tasks::Task& task, std::uint64_t seed,
+                    std::int64_t step) const;
 
  private:
   struct Entry {

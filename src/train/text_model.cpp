@@ -24,8 +24,8 @@ TextModel open_text_model(const fs::path& folder, engine::EngineOptions options)
   tokenizer::Tokenizer tokenizer = tokenizer::Tokenizer::load(folder);
   const engine::ModelConfig config = engine::read_model_config(engine::weights_folder(folder));
   if (tokenizer.vocab_size() > config.vocab_size) {
-    base::user_error("model", "{}: the tokenizer has {} tokens, want at most vocab_size {} of config.json", folder.string(),
-                     tokenizer.vocab_size(), config.vocab_size);
+    base::user_error("model", "{}: the tokenizer has {} tokens, want at most vocab_size {} of config.json",
+                     folder.string(), tokenizer.vocab_size(), config.vocab_size);
   }
   if (config.eos_token_ids.empty()) {
     base::user_error("model", "{}: no eos_token_id in generation_config.json or config.json; responses could never end",
@@ -56,7 +56,8 @@ fs::path resolve_model(const std::string& name_or_folder) {
   const fs::path embedded = embedded_folder() / name_or_folder;
   if (name_or_folder.find('/') == std::string::npos && fs::exists(embedded / "config.json")) return embedded;
   if (fs::is_directory(name_or_folder)) base::user_error("model", "{} has no config.json", name_or_folder);
-  base::user_error("model", "no folder {}, and no embedded model of that name; want a Hugging Face folder or one of: {}",
+  base::user_error("model",
+                   "no folder {}, and no embedded model of that name; want a Hugging Face folder or one of: {}",
                    name_or_folder, fmt::join(embedded_models(), ", "));
 }
 
@@ -68,7 +69,8 @@ fs::path resolve_tokenizer(const std::string& name_or_folder) {
 }
 
 void copy_tokenizer(const fs::path& from, const fs::path& to) {
-  base::write_file(to / "tokenizer.json", base::read_file(from / "tokenizer.json"));  // a model without one is of no use
+  base::write_file(to / "tokenizer.json",
+                   base::read_file(from / "tokenizer.json"));  // a model without one is of no use
   for (const char* name : {"tokenizer_config.json", "special_tokens_map.json", "vocab.json", "merges.txt",
                            "added_tokens.json", "chat_template.jinja"}) {
     if (fs::exists(from / name)) base::write_file(to / name, base::read_file(from / name));

@@ -146,14 +146,16 @@ void Trainer::open(const std::filesystem::path& checkpoint) {
       base::user_error("watch-problems", "{}, but only {} held-out problems, want more than --eval-problems {}",
                        options_.watch_problems, problems.size(), options_.eval_problems);
     }
-    measure_on(watched_problems_, {problems.begin() + static_cast<std::ptrdiff_t>(measured), problems.end()}, /*grading=*/false);
+    measure_on(watched_problems_, {problems.begin() + static_cast<std::ptrdiff_t>(measured), problems.end()},
+               /*grading=*/false);
     problems.resize(measured);
   }
   measure_on(held_out_, std::move(problems), /*grading=*/true);
   if (options_.probe.is_asked()) {
     const std::int64_t looks = (options_.steps + options_.eval_every - 1) / options_.eval_every;
-    probe_.emplace(*policy_, *base_, *task_, probe_problems(options_, *task_, options_.eval_problems + options_.watch_problems),
-                   options_.probe, sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed), looks);
+    probe_.emplace(*policy_, *base_, *task_,
+                   probe_problems(options_, *task_, options_.eval_problems + options_.watch_problems), options_.probe,
+                   sampling_options(options_.sampling, *task_), static_cast<std::uint64_t>(options_.seed), looks);
   }
 }
 
@@ -221,7 +223,8 @@ Json Trainer::step(std::int64_t number, Json& timings) {
 
   // Sample.
   Gathering gathering{.seed = seed, .step = number};
-  gathering.problems = take_problems(*task_, tasks::Split::kTrain, seed, options_.prompts, (number - 1) * options_.prompts);
+  gathering.problems =
+      take_problems(*task_, tasks::Split::kTrain, seed, options_.prompts, (number - 1) * options_.prompts);
   evidence_->plan(gathering);
   gathering.groups = sample_groups(*policy_->model, policy_->tokenizer, *task_, gathering.problems, gathering.rollouts,
                                    sampling_options(options_.sampling, *task_), gathering.stream("train"));
@@ -271,13 +274,15 @@ Json Trainer::step(std::int64_t number, Json& timings) {
   evidence_->after_update(number);
   lap("update_seconds");
 
-  if (options_.rollouts_every > 0 && number % options_.rollouts_every == 0) dump_rollouts(number, groups, scored.rewards);
+  if (options_.rollouts_every > 0 && number % options_.rollouts_every == 0)
+    dump_rollouts(number, groups, scored.rewards);
   lap("dump_seconds");
   if (number % options_.eval_every == 0 || number == options_.steps) measure_held_out(number, metrics);
   lap("evaluation_seconds");
   const double rollout_seconds = timings.at("rollout_seconds").get<double>();
   timings["rollout_tokens_per_second"] = static_cast<double>(sampled_tokens) / rollout_seconds;
-  timings["update_tokens_per_second"] = static_cast<double>(response_tokens) / timings.at("update_seconds").get<double>();
+  timings["update_tokens_per_second"] =
+      static_cast<double>(response_tokens) / timings.at("update_seconds").get<double>();
   return metrics;
 }
 
@@ -298,18 +303,19 @@ void Trainer::dump_rollouts(std::int64_t number, const std::vector<Group>& group
       if (const auto place = group.answer_tokens.empty() ? std::nullopt : group.answer_tokens[i]) {
         gaps = gaps.subspan(place->first, place->second - place->first);
       }
-      rows.push_back({.input = group.problem.prompt,
-                      .output = group.texts[i],
-                      .gts = group.problem.answer,
-                      .score = rewards[g][i],
-                      .answer = group.answers[i],
-                      .true_score = group.correct[i] ? std::optional<double>(*group.correct[i] ? 1.0 : 0.0) : std::nullopt,
-                      .logprob = mean(rollout.logprob),
-                      .entropy = mean(rollout.entropy),
-                      .self_certainty = mean(rollout.self_certainty),
-                      .gap = mean(gaps),
-                      .truncated = rollout.truncated,
-                      .tokens = rollout.tokens});
+      rows.push_back(
+          {.input = group.problem.prompt,
+           .output = group.texts[i],
+           .gts = group.problem.answer,
+           .score = rewards[g][i],
+           .answer = group.answers[i],
+           .true_score = group.correct[i] ? std::optional<double>(*group.correct[i] ? 1.0 : 0.0) : std::nullopt,
+           .logprob = mean(rollout.logprob),
+           .entropy = mean(rollout.entropy),
+           .self_certainty = mean(rollout.self_certainty),
+           .gap = mean(gaps),
+           .truncated = rollout.truncated,
+           .tokens = rollout.tokens});
     }
   }
   writer_->write_rollouts(number, std::move(rows));
@@ -406,7 +412,8 @@ void Trainer::average(const std::vector<std::int64_t>& steps) {
   };
   auto& sum = policy_->model;
   sum = open_step(steps.front());
-  for (std::size_t i = 1; i < steps.size(); ++i) sum->move_towards(*open_step(steps[i]), 1 / static_cast<double>(i + 1));
+  for (std::size_t i = 1; i < steps.size(); ++i)
+    sum->move_towards(*open_step(steps[i]), 1 / static_cast<double>(i + 1));
 }
 
 void Trainer::keep(TrainSummary& summary, bool is_end) {

@@ -26,31 +26,31 @@ namespace whet::train {
 /// What an observer sees after each step (step 0: the base, measured).
 struct StepReport {
   std::int64_t step = 0;
-  std::int64_t steps = 0;         ///< of the whole run
-  base::Json metrics;             ///< the line of metrics.jsonl
-  base::Json timings;             ///< the line of timings.jsonl
-  double seconds = 0;             ///< of this step
+  std::int64_t steps = 0;  ///< of the whole run
+  base::Json metrics;      ///< the line of metrics.jsonl
+  base::Json timings;      ///< the line of timings.jsonl
+  double seconds = 0;      ///< of this step
   const analysis::MarkWatch* marks = nullptr;
-  const analysis::WatchState* watch = nullptr;   ///< label-free; null before the first held-out measurement
+  const analysis::WatchState* watch = nullptr;  ///< label-free; null before the first held-out measurement
 };
 
 /// Returns false to end the run after this step.
 using Observer = std::function<bool(const StepReport&)>;
 
 struct TrainSummary {
-  std::int64_t steps = 0;                         ///< done
+  std::int64_t steps = 0;  ///< done
   bool was_interrupted = false;
   bool was_guarded = false;                       ///< ended by --guard
   bool probe_fell = false;                        ///< ended because the majority had become worse on the probe
   std::optional<analysis::MajorityChange> probe;  ///< at the last measurement of this call
   std::filesystem::path kept;                     ///< the model that the watch judges best; empty: not watched
   std::vector<std::int64_t> kept_steps;           ///< whose weights it has: one step's, or the average of several
-  base::Json kept_metrics;                        ///< of an average: its held-out keys, as in metrics.jsonl; null for one step's
+  base::Json kept_metrics;  ///< of an average: its held-out keys, as in metrics.jsonl; null for one step's
   std::optional<analysis::PeakSummary> accuracy;  ///< held-out
   std::optional<analysis::WatchState> watch;
   std::vector<analysis::MarkResult> marks;
   double seconds = 0;
-  std::int64_t tokens = 0;                        ///< sampled in training and measuring
+  std::int64_t tokens = 0;  ///< sampled in training and measuring
 };
 
 class Trainer {
@@ -79,7 +79,8 @@ class Trainer {
   void open(const std::filesystem::path& checkpoint);
   base::Json step(std::int64_t number, base::Json& timings);
   void append_metrics(const base::Json& metrics);
-  void dump_rollouts(std::int64_t number, const std::vector<Group>& groups, const std::vector<std::vector<double>>& rewards);
+  void dump_rollouts(std::int64_t number, const std::vector<Group>& groups,
+                     const std::vector<std::vector<double>>& rewards);
   /// On the held-out problems, and in the eyes of the base on those that are watched. `number` keys the draws.
   HeldOut::Result measure_problems(std::int64_t number);
   void measure_held_out(std::int64_t number, base::Json& metrics);
@@ -97,7 +98,7 @@ class Trainer {
   base::Json summary_json(const TrainSummary& summary) const;
 
   TrainOptions options_;
-  base::Profile profile_;   ///< before the models, which tell it of their work
+  base::Profile profile_;  ///< before the models, which tell it of their work
   double rate_ = 0;
   std::unique_ptr<tasks::Task> task_;
   std::optional<Scoring> scoring_;
@@ -105,17 +106,17 @@ class Trainer {
   std::unique_ptr<engine::Model> base_;
   std::optional<Evidence> evidence_;
   std::optional<HeldOut> held_out_;
-  std::optional<HeldOut> watched_problems_;   ///< other problems for the label-free signals, when they are asked for
+  std::optional<HeldOut> watched_problems_;  ///< other problems for the label-free signals, when they are asked for
   std::optional<Probe> probe_;
-  std::optional<Probe::Result> probed_;       ///< the newest
+  std::optional<Probe::Result> probed_;  ///< the newest
   std::optional<store::RunWriter> writer_;
   analysis::MarkWatch marks_;
   analysis::CollapseWatch watch_;
   analysis::Contenders contenders_;
-  analysis::BaseView best_view_;              ///< at the watch's peak
+  analysis::BaseView best_view_;  ///< at the watch's peak
   bool watched_ = false;
   std::vector<analysis::Point> accuracy_;
-  std::int64_t done_ = 0;        ///< steps
+  std::int64_t done_ = 0;  ///< steps
   bool base_measured_ = false;
   std::int64_t last_checkpoint_ = -1;
   std::int64_t tokens_ = 0;

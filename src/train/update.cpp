@@ -19,8 +19,8 @@ double scheduled_rate(const TrainOptions& options, double peak, std::int64_t ste
 }
 
 Update update_policy(engine::Model& model, engine::Model* reference, const std::vector<Group>& groups,
-                     const std::vector<std::vector<double>>& advantages, const TrainOptions& options, double learning_rate,
-                     int max_tokens) {
+                     const std::vector<std::vector<double>>& advantages, const TrainOptions& options,
+                     double learning_rate, int max_tokens) {
   const engine::AdamOptions adam{.learning_rate = learning_rate,
                                  .beta1 = options.beta1,
                                  .beta2 = options.beta2,

@@ -24,7 +24,7 @@ struct Update {
 /// `reference` is read when the divergence is in the loss, and may be null otherwise. `max_tokens`: a response's length
 /// limit. RunError when a loss or a gradient is not finite.
 Update update_policy(engine::Model& model, engine::Model* reference, const std::vector<Group>& groups,
-                     const std::vector<std::vector<double>>& advantages, const TrainOptions& options, double learning_rate,
-                     int max_tokens);
+                     const std::vector<std::vector<double>>& advantages, const TrainOptions& options,
+                     double learning_rate, int max_tokens);
 
 }  // namespace whet::train

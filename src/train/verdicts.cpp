@@ -13,7 +13,8 @@ class Verdicts final : public Gatherer {
   explicit Verdicts(const EvidenceContext& context)
       : context_(context), verifier_(context.options.verifier, context.task) {
     const VerifierOptions& options = context.options.verifier;
-    if (options.verifier == kBaseVerifier && !context.base) base::user_error("verifier", "base, but no base is kept; want live, or a model");
+    if (options.verifier == kBaseVerifier && !context.base)
+      base::user_error("verifier", "base, but no base is kept; want live, or a model");
     if (is_other_model(options)) {
       other_.emplace(open_text_model(resolve_model(options.verifier), context.models));
     }

@@ -91,7 +91,8 @@ Verifier::Verifier(const VerifierOptions& options, const tasks::Task& task)
     base::user_error("verifier-template", "{}: no {{problem}} in it, want the place where the problem goes", where);
   }
   if (template_.count(kSolution) + template_.count(kAnswer) == 0) {
-    base::user_error("verifier-template", "{}: neither {{solution}} nor {{answer}} in it, want the place where it goes", where);
+    base::user_error("verifier-template", "{}: neither {{solution}} nor {{answer}} in it, want the place where it goes",
+                     where);
   }
 }
 
@@ -119,15 +120,19 @@ void Verifier::require_usable(const tokenizer::Tokenizer& tokenizer, const engin
     } catch (const base::UserError& error) {
       std::string shown(own.substr(0, 40));
       std::replace(shown.begin(), shown.end(), '\n', ' ');
-      base::user_error("verifier", "the model cannot be asked '{}': {}; want a model that reads such text, or a "
-                       "--verifier-template that this one can read", shown, error.what());
+      base::user_error("verifier",
+                       "the model cannot be asked '{}': {}; want a model that reads such text, or a "
+                       "--verifier-template that this one can read",
+                       shown, error.what());
     }
   };
   template_.visit(on_text, [](std::string_view) {});
   const auto limit = sampling_.max_new_tokens;
   if (length + limit < config.max_position_embeddings) return;
-  base::user_error("verifier", "its template has {} tokens and a verdict may have {}, want fewer than the model's {} positions "
-                   "(--verifier-max-new-tokens, --verifier-template)", length, limit, config.max_position_embeddings);
+  base::user_error("verifier",
+                   "its template has {} tokens and a verdict may have {}, want fewer than the model's {} positions "
+                   "(--verifier-max-new-tokens, --verifier-template)",
+                   length, limit, config.max_position_embeddings);
 }
 
 std::vector<GroupVerdicts> Verifier::read(engine::Model& model, const tokenizer::Tokenizer& tokenizer,
@@ -159,7 +164,8 @@ std::vector<GroupVerdicts> Verifier::read(engine::Model& model, const tokenizer:
         auto tokens = begin_text(tokenizer, encode_with_plain(tokenizer, asking.text, asking.written));
         if (static_cast<std::int64_t>(tokens.size()) <= room) {
           entry->second = prompts.size();
-          prompts.push_back({std::move(tokens), base::combine({draw_key(group.problem), base::hash_text(asking.text)}), 0});
+          prompts.push_back(
+              {std::move(tokens), base::combine({draw_key(group.problem), base::hash_text(asking.text)}), 0});
         }
       }
       if (!entry->second) {

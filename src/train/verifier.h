@@ -25,8 +25,8 @@ struct Verdict {
   };
   Asked asked = Asked::kYes;
   std::vector<std::optional<bool>> readings = {};  ///< one per reading; absent: could not be read, or not asked
-  std::int64_t tokens = 0;                    ///< of what it wrote
-  std::vector<std::string> texts = {};        ///< what it wrote; empty unless asked
+  std::int64_t tokens = 0;                         ///< of what it wrote
+  std::vector<std::string> texts = {};             ///< what it wrote; empty unless asked
 };
 
 using GroupVerdicts = std::vector<Verdict>;  ///< one per rollout

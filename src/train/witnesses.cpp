@@ -33,7 +33,8 @@ class AnswerSpans final : public Gatherer {
         // A cut response may have something in the answer's place that is none.
         const auto place = group.answers[i] ? task_.answer_place(group.problem, group.texts[i]) : std::nullopt;
         group.answer_tokens.push_back(
-            place ? std::optional(tokens_of(group.rollouts[i].tokens, group.texts[i], *place, tokenizer_)) : std::nullopt);
+            place ? std::optional(tokens_of(group.rollouts[i].tokens, group.texts[i], *place, tokenizer_))
+                  : std::nullopt);
       }
     }
   }

@@ -24,7 +24,8 @@ JudgedResponse response(bool correct, int says_true, int readings = 1, std::stri
 }
 
 /// `problems` problems of 8 responses; right ones with chance `accuracy`, called True with the given chances.
-std::vector<JudgedProblem> simulated(int problems, double accuracy, double true_rate, double false_rate, std::uint64_t seed = 1) {
+std::vector<JudgedProblem> simulated(int problems, double accuracy, double true_rate, double false_rate,
+                                     std::uint64_t seed = 1) {
   base::Random random{seed};
   std::vector<JudgedProblem> made(static_cast<std::size_t>(problems));
   for (JudgedProblem& problem : made) {
@@ -125,7 +126,8 @@ TEST(Advice, OneKindOfErrorThatPassesSpoilsIt) {
   const Advice advice = advise(asymmetry(problems, 0));
   EXPECT_EQ(advice.easier, Answer::kYes);
   EXPECT_EQ(advice.worth, Answer::kNo);
-  EXPECT_THAT(fmt::format("{}", fmt::join(advice.reasons, "\n")), HasSubstr("fails: 'doubled' passes at a rate of 1.000"));
+  EXPECT_THAT(fmt::format("{}", fmt::join(advice.reasons, "\n")),
+              HasSubstr("fails: 'doubled' passes at a rate of 1.000"));
 
   problems = simulated(200, .4, .9, .05);
   problems[0].responses.push_back(response(false, 1, 1, "doubled"));

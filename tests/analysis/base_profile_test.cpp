@@ -12,10 +12,10 @@ using theory::ProblemCounts;
 
 TEST(BaseProfile, CountsByHand) {
   const std::vector<ProblemCounts> problems = {
-      {.answers = {3, 1}, .absent = 0, .right = {true, false}},    // majority right, 3/4
-      {.answers = {1, 2}, .absent = 1, .right = {true, false}},    // majority wrong at 1/2, 1/4 right
-      {.answers = {4}, .absent = 0, .right = {true}},              // unanimous
-      {.answers = {}, .absent = 4, .right = {}},                   // nothing
+      {.answers = {3, 1}, .absent = 0, .right = {true, false}},  // majority right, 3/4
+      {.answers = {1, 2}, .absent = 1, .right = {true, false}},  // majority wrong at 1/2, 1/4 right
+      {.answers = {4}, .absent = 0, .right = {true}},            // unanimous
+      {.answers = {}, .absent = 4, .right = {}},                 // nothing
   };
   const BaseProfile profile = base_profile(problems, 2, 0);
   EXPECT_EQ(profile.problems, 4);
@@ -26,8 +26,8 @@ TEST(BaseProfile, CountsByHand) {
   EXPECT_DOUBLE_EQ(profile.pass.value, 2.5 / 4);
   EXPECT_DOUBLE_EQ(profile.sharpening_gain.value, profile.majority_right.value - profile.avg.value);
   EXPECT_DOUBLE_EQ(profile.supervised_gain.value, profile.pass.value - profile.avg.value);
-  for (const Estimate& estimate : {profile.avg, profile.pass, profile.majority_right, profile.sharpening_gain,
-                                   profile.supervised_gain}) {
+  for (const Estimate& estimate :
+       {profile.avg, profile.pass, profile.majority_right, profile.sharpening_gain, profile.supervised_gain}) {
     EXPECT_LE(estimate.low, estimate.value);
     EXPECT_GE(estimate.high, estimate.value);
   }

@@ -160,14 +160,16 @@ TEST(BootstrapProblems, IsAbsentWithTheMeasureAndNeedsTwoProblems) {
 }
 
 const base::Json& golden() {
-  static const base::Json cases = base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/within.json");
+  static const base::Json cases =
+      base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/within.json");
   return cases;
 }
 
 std::vector<ScoredProblem> problems_of(const base::Json& made) {
   std::vector<ScoredProblem> problems;
   for (const base::Json& problem : made.at("problems")) {
-    problems.push_back({problem.at("scores").get<std::vector<double>>(), problem.at("correct").get<std::vector<bool>>()});
+    problems.push_back(
+        {problem.at("scores").get<std::vector<double>>(), problem.at("correct").get<std::vector<bool>>()});
   }
   return problems;
 }
@@ -202,7 +204,8 @@ TEST(WithinProblems, AreAbsentWhereNoProblemHasBothOrScoresDoNotVary) {
   EXPECT_FALSE(point_biserial_within(sure, 0));
   EXPECT_EQ(mixed_problems(sure), 0);
   // Three times 0.1 has a mean that is not 0.1.
-  const std::vector<ScoredProblem> flat = {{{0.1, 0.1, 0.1}, {true, false, true}}, {{0.3, 0.3, 0.3}, {true, false, false}}};
+  const std::vector<ScoredProblem> flat = {{{0.1, 0.1, 0.1}, {true, false, true}},
+                                           {{0.3, 0.3, 0.3}, {true, false, false}}};
   EXPECT_EQ(auroc_within(flat, 0)->value, 0.5);
   EXPECT_FALSE(point_biserial_within(flat, 0));
   EXPECT_THROW(auroc_within({{{1, 2}, {true, false}}}, 0), base::UserError);
@@ -213,8 +216,10 @@ TEST(WithinProblems, IntervalsComeFromDrawsOfProblems) {
   // Half of the problems are in the right order throughout, half in the wrong one: a draw's value is its share of the
   // former, so the interval is that of ten coin tosses.
   std::vector<ScoredProblem> problems;
-  for (int p = 0; p < 10; ++p) problems.push_back({{0, 1, 0, 1}, p < 5 ? std::vector<bool>{false, true, false, true}
-                                                                     : std::vector<bool>{true, false, true, false}});
+  for (int p = 0; p < 10; ++p)
+    problems.push_back(
+        {{0, 1, 0, 1},
+         p < 5 ? std::vector<bool>{false, true, false, true} : std::vector<bool>{true, false, true, false}});
   const auto estimate = auroc_within(problems, 4);
   EXPECT_EQ(estimate->value, 0.5);
   EXPECT_NEAR(estimate->low, 0.2, 0.1001);

@@ -43,7 +43,8 @@ TEST(Contenders, WithOneOnlyAreThePeakOfTheWatch) {
     CollapseWatch watch;
     Contenders one({.count = 1});
     for (std::int64_t step = 0; step < 20; ++step) {
-      const WatchState& state = watch.update(step, {.logprob = -static_cast<double>(random.below(8)) / 100, .agreement = 1.0});
+      const WatchState& state =
+          watch.update(step, {.logprob = -static_cast<double>(random.below(8)) / 100, .agreement = 1.0});
       one.update(step, state.current);
       EXPECT_THAT(one.steps(), ElementsAre(*state.peak_step));
     }
@@ -84,7 +85,8 @@ TEST(Contenders, AnAverageThatIsWorseByABreachDoesNotStandForItsBest) {
   const BaseView best{.logprob = -0.10, .agreement = 0.98};
   EXPECT_TRUE(stands_for({.logprob = -0.13, .agreement = 0.95}, best));
   EXPECT_TRUE(stands_for({.logprob = -0.05, .agreement = 1.0}, best));
-  EXPECT_TRUE(stands_for({.logprob = -0.15, .agreement = 0.98}, best));  // one witness alone says too little, as in the watch
+  EXPECT_TRUE(
+      stands_for({.logprob = -0.15, .agreement = 0.98}, best));  // one witness alone says too little, as in the watch
   EXPECT_TRUE(stands_for({.logprob = -0.10, .agreement = 0.90}, best));
   EXPECT_FALSE(stands_for({.logprob = -0.15, .agreement = 0.90}, best));
   EXPECT_FALSE(stands_for({.logprob = {}, .agreement = 0.98}, best));  // it writes nothing

@@ -89,8 +89,9 @@ TEST(NameFailure, SeesADriftWhileTheVoteGoesOnSharpening) {
   EXPECT_EQ(report.failure, Failure::kConfidentDrift);
   ASSERT_EQ(report.signs.size(), 1u);
   EXPECT_GT(report.signs[0].since, 30);
-  EXPECT_THAT(report.signs[0].evidence, testing::HasSubstr("(step 5)"));   // since the first mean there is
-  EXPECT_EQ(name_failure(run_of(sharpening(0.3))).failure, Failure::kNone);  // what labels do to a base that is mostly wrong
+  EXPECT_THAT(report.signs[0].evidence, testing::HasSubstr("(step 5)"));  // since the first mean there is
+  EXPECT_EQ(name_failure(run_of(sharpening(0.3))).failure,
+            Failure::kNone);  // what labels do to a base that is mostly wrong
 }
 
 TEST(NameFailure, ForgetsWhatPassed) {
@@ -145,7 +146,8 @@ TEST(SignalWatch, JudgesAStepByWhatCameBefore) {
   const WatchState whole = watched(series);
   ASSERT_TRUE(whole.collapse_step);
   const auto end = static_cast<std::size_t>(*whole.collapse_step);
-  EXPECT_EQ(watched({series.begin(), series.begin() + static_cast<std::ptrdiff_t>(end)}).collapse_step, whole.collapse_step);
+  EXPECT_EQ(watched({series.begin(), series.begin() + static_cast<std::ptrdiff_t>(end)}).collapse_step,
+            whole.collapse_step);
   EXPECT_FALSE(watched({series.begin(), series.begin() + static_cast<std::ptrdiff_t>(end) - 1}).collapse_step);
 }
 

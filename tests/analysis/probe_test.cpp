@@ -20,7 +20,8 @@ base::Json golden() {
 TEST(SequentialProbe, BoundsAndErrorRatesAreThoseOfExactFractions) {
   for (const base::Json& wanted : golden().at("cases")) {
     const SequentialProbe probe(wanted.at("most").get<int>(), wanted.at("confidence").get<double>());
-    for (int n = 1; n <= probe.most(); ++n) EXPECT_EQ(probe.bound(n), wanted.at("bound")[static_cast<std::size_t>(n)]) << n;
+    for (int n = 1; n <= probe.most(); ++n)
+      EXPECT_EQ(probe.bound(n), wanted.at("bound")[static_cast<std::size_t>(n)]) << n;
     for (const base::Json& at : wanted.at("outlooks")) {
       const auto outlook = probe.outlook(at.at("p").get<double>());
       EXPECT_NEAR(outlook.aligned, at.at("aligned").get<double>(), 1e-12);
@@ -77,8 +78,9 @@ TEST(SequentialProbe, StopsAtTheFirstProblemThatSettlesItAndKeepsItsWord) {
   for (int i = 0; i < 50; ++i) EXPECT_EQ(probe.update(true), ProbeVerdict::kMisaligned);
   EXPECT_EQ(probe.asked(), 6);
   EXPECT_EQ(probe.right(), 0);
-  EXPECT_EQ(probe.describe(), "misaligned: its majority is right on 0 of 6 probe problems, so it is wrong on most, at 95 % "
-                              "confidence");
+  EXPECT_EQ(probe.describe(),
+            "misaligned: its majority is right on 0 of 6 probe problems, so it is wrong on most, at 95 % "
+            "confidence");
 }
 
 TEST(SequentialProbe, SaysThatItCannotTellWhenTheProblemsAreUsedUp) {
@@ -87,8 +89,10 @@ TEST(SequentialProbe, SaysThatItCannotTellWhenTheProblemsAreUsedUp) {
   EXPECT_EQ(probe.update(false), ProbeVerdict::kCannotTell);
   EXPECT_EQ(probe.right(), 8);
   // Wilson's interval of 8 in 16.
-  EXPECT_NE(probe.describe().find("cannot tell after 16: its majority is right on 8 of 16 probe problems, a share of 0.28 to 0.72"),
-            std::string::npos) << probe.describe();
+  EXPECT_NE(probe.describe().find(
+                "cannot tell after 16: its majority is right on 8 of 16 probe problems, a share of 0.28 to 0.72"),
+            std::string::npos)
+      << probe.describe();
 }
 
 TEST(SequentialProbe, TooFewProblemsForAConfidenceNeverGiveAVerdict) {
@@ -110,8 +114,14 @@ TEST(MajorityChange, IsTheExactSignTestOverWhatChanged) {
   for (const base::Json& wanted : golden().at("changes")) {
     const int lost = wanted.at("lost").get<int>(), won = wanted.at("won").get<int>();
     std::vector<bool> before{true, false}, now{true, false};
-    for (int i = 0; i < lost; ++i) { before.push_back(true); now.push_back(false); }
-    for (int i = 0; i < won; ++i) { before.push_back(false); now.push_back(true); }
+    for (int i = 0; i < lost; ++i) {
+      before.push_back(true);
+      now.push_back(false);
+    }
+    for (int i = 0; i < won; ++i) {
+      before.push_back(false);
+      now.push_back(true);
+    }
     const MajorityChange change = majority_change(before, now);
     EXPECT_EQ(change.lost, lost);
     EXPECT_EQ(change.won, won);

@@ -26,7 +26,8 @@ std::vector<ViewPoint> views(const std::vector<double>& logprobs, std::int64_t e
 std::vector<ViewPoint> both(const std::vector<std::pair<double, double>>& values, std::int64_t every = 5) {
   std::vector<ViewPoint> points;
   for (std::size_t i = 0; i < values.size(); ++i) {
-    points.push_back({static_cast<std::int64_t>(i) * every, {.logprob = values[i].first, .agreement = values[i].second}});
+    points.push_back(
+        {static_cast<std::int64_t>(i) * every, {.logprob = values[i].first, .agreement = values[i].second}});
   }
   return points;
 }

@@ -26,7 +26,8 @@ TEST_F(FileTest, WritesAndReplacesWholeFiles) {
   write_file(path, "first, the longer one");
   write_file(path, "second");
   EXPECT_EQ(read_file(path), "second");
-  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()), 1) << "a temporary was left";
+  EXPECT_EQ(std::distance(fs::directory_iterator(folder_.path()), fs::directory_iterator()), 1)
+      << "a temporary was left";
 }
 
 TEST_F(FileTest, LeavesNothingWhereItCannotWrite) {
@@ -37,8 +38,13 @@ TEST_F(FileTest, LeavesNothingWhereItCannotWrite) {
 TEST_F(FileTest, TheLastWholeLineIsNotOneThatIsBeingWritten) {
   const fs::path path = folder_.path() / "lines";
   EXPECT_EQ(last_whole_line(path), "");
-  for (const auto& [text, wanted] : {std::pair{"", ""}, {"half", ""}, {"\n", ""}, {"one\n", "one"}, {"one\ntwo\n", "two"},
-                                     {"one\ntwo\nhal", "two"}, {"one\n\n", ""}}) {
+  for (const auto& [text, wanted] : {std::pair{"", ""},
+                                     {"half", ""},
+                                     {"\n", ""},
+                                     {"one\n", "one"},
+                                     {"one\ntwo\n", "two"},
+                                     {"one\ntwo\nhal", "two"},
+                                     {"one\n\n", ""}}) {
     write_file(path, text);
     EXPECT_EQ(last_whole_line(path), wanted) << text;
   }
@@ -107,8 +113,8 @@ TEST(Fields, SurviveAJourneyThroughJson) {
 }
 
 TEST(Fields, RefuseUnknownNamesWrongTypesAndValuesOutOfRange) {
-  for (const char* text : {R"({"stepz": 1})", R"({"steps": "1"})", R"({"steps": 1.5})", R"({"steps": 0})", R"({"rate": 0})",
-                           R"({"kind": "c"})", R"({"fast": 1})"}) {
+  for (const char* text : {R"({"stepz": 1})", R"({"steps": "1"})", R"({"steps": 1.5})", R"({"steps": 0})",
+                           R"({"rate": 0})", R"({"kind": "c"})", R"({"fast": 1})"}) {
     Options options;
     EXPECT_THROW(fields_from_json(options, parse_json(text, "test"), "test"), UserError) << text;
   }

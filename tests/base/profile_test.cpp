@@ -47,7 +47,9 @@ TEST(Profile, ChargesWhateverHappensWithinAnEvaluationToIt) {
     Span decode(&profile, Phase::kDecode);
     decode.add({7, 5});
   }
-  { Span decode(&profile, Phase::kDecode); }
+  {
+    Span decode(&profile, Phase::kDecode);
+  }
   const Costs costs = profile.take();
   EXPECT_EQ(of(costs, Phase::kEvaluation).work.flops, 7);
   EXPECT_EQ(of(costs, Phase::kEvaluation).spans, 3);
@@ -58,7 +60,9 @@ TEST(Profile, ChargesWhateverHappensWithinAnEvaluationToIt) {
 
 TEST(Profile, BeginsAgainAfterEachTaking) {
   Profile profile;
-  { Span span(&profile, Phase::kIo); }
+  {
+    Span span(&profile, Phase::kIo);
+  }
   EXPECT_EQ(of(profile.take(), Phase::kIo).spans, 1);
   const Costs costs = profile.take();
   EXPECT_EQ(of(costs, Phase::kIo).spans, 0);
@@ -113,9 +117,13 @@ TEST(Profile, ReplacesAnOlderTraceAndIsWholeWithoutAClosingCall) {
   {
     Profile profile;
     profile.start_trace(file, "a test");
-    { Span span(&profile, Phase::kIo); }
+    {
+      Span span(&profile, Phase::kIo);
+    }
     profile.flush_trace();
-    { Span span(&profile, Phase::kIo); }
+    {
+      Span span(&profile, Phase::kIo);
+    }
   }
   EXPECT_EQ(read_json_file(file).size(), 3u);
 }

@@ -47,7 +47,8 @@ ModelConfig large() {
 TEST(MemoryPlan, CountsTheParametersOfAKnownModel) { EXPECT_EQ(parameter_count(large()), 596'049'920); }
 
 TEST(MemoryPlan, AsksForMoreWhenARunAsksForMore) {
-  const MemorySettings settings{.prompts = 2, .samples = 8, .prompt_tokens = 100, .response_tokens = 1024, .token_budget = 2048};
+  const MemorySettings settings{
+      .prompts = 2, .samples = 8, .prompt_tokens = 100, .response_tokens = 1024, .token_budget = 2048};
   const MemoryPlan plan = plan_memory(large(), settings);
   const auto with = [&](auto change) {
     MemorySettings changed = settings;
@@ -59,7 +60,8 @@ TEST(MemoryPlan, AsksForMoreWhenARunAsksForMore) {
   EXPECT_EQ(with([](auto& s) { s.prompts = 4; }).update_bytes(), plan.update_bytes());
   EXPECT_GT(with([](auto& s) { s.response_tokens = 2048; }).peak(), plan.peak());
   EXPECT_EQ(with([](auto& s) { s.prompts = 4; }).peak() - plan.peak(),
-            with([](auto& s) { s.prompts = 4; }).rollout_bytes() - plan.rollout_bytes()) << "the process keeps what a phase gives back";
+            with([](auto& s) { s.prompts = 4; }).rollout_bytes() - plan.rollout_bytes())
+      << "the process keeps what a phase gives back";
   EXPECT_EQ(with([](auto& s) { s.frozen_models = 2; }).peak() - plan.peak(), 4 * plan.parameters);
   EXPECT_LT(with([](auto& s) { s.vocabulary = 1000; }).rollout_bytes(), plan.rollout_bytes());
 }
@@ -103,22 +105,29 @@ TEST(MemoryPlan, SharesWeightsUnderAdaptersWithTheBaseAndAnAverageAlone) {
 }
 
 TEST(MemoryPlan, HasMicroBatchesAsPackingCutsThem) {
-  const auto rows = [](std::int64_t prompts, std::int64_t samples, std::int64_t prompt, std::int64_t response, std::int64_t budget) {
-    return micro_batch_rows({.prompts = prompts, .samples = samples, .prompt_tokens = prompt, .response_tokens = response,
+  const auto rows = [](std::int64_t prompts, std::int64_t samples, std::int64_t prompt, std::int64_t response,
+                       std::int64_t budget) {
+    return micro_batch_rows({.prompts = prompts,
+                             .samples = samples,
+                             .prompt_tokens = prompt,
+                             .response_tokens = response,
                              .token_budget = budget});
   };
-  EXPECT_EQ(rows(64, 8, 10, 11, 16384), 22 * 90);    // whole groups of 90 rows, about 2,048 together
-  EXPECT_EQ(rows(4, 8, 10, 11, 16384), 4 * 90);      // all there are
-  EXPECT_EQ(rows(64, 8, 100, 1001, 16384), 8100);    // a group of more rows stays whole
+  EXPECT_EQ(rows(64, 8, 10, 11, 16384), 22 * 90);  // whole groups of 90 rows, about 2,048 together
+  EXPECT_EQ(rows(4, 8, 10, 11, 16384), 4 * 90);    // all there are
+  EXPECT_EQ(rows(64, 8, 100, 1001, 16384), 8100);  // a group of more rows stays whole
   EXPECT_EQ(rows(64, 8, 100, 1001, 4096), 100 + 3000);
-  EXPECT_EQ(rows(64, 8, 100, 1001, 10), 100 + 1000); // one response always goes
+  EXPECT_EQ(rows(64, 8, 100, 1001, 10), 100 + 1000);  // one response always goes
 }
 
 TEST(MemoryPlan, DoesNotOverflow) {
   ModelConfig config = large();
   config.hidden_size = 1'000'000;
   config.intermediate_size = 4'000'000;
-  const MemoryPlan plan = plan_memory(config, {.prompts = 1 << 30, .samples = 1, .prompt_tokens = 1 << 30, .response_tokens = 1 << 30,
+  const MemoryPlan plan = plan_memory(config, {.prompts = 1 << 30,
+                                               .samples = 1,
+                                               .prompt_tokens = 1 << 30,
+                                               .response_tokens = 1 << 30,
                                                .token_budget = std::int64_t{1} << 40});
   EXPECT_EQ(plan.update[0].bytes, std::int64_t{1} << 60);
   EXPECT_GT(plan.peak(), std::int64_t{1} << 60);

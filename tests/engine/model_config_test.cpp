@@ -132,10 +132,13 @@ TEST_F(ModelConfigTest, RefusesWhatWouldChangeTheResultByName) {
       {{{"is_causal", false}}, "is_causal = false"},
       {{{"partial_rotary_factor", 0.5}}, "partial_rotary_factor = 0.5"},
       {{{"rope_scaling", {{"rope_type", "longrope"}, {"factor", 4.0}}}}, "rope_scaling] rope_type = \"longrope\""},
-      {{{"rope_scaling", {{"type", "su"}}}}, "rope_scaling] type = \"su\" is not supported, want one of: default, linear"},
-      {{{"rope_scaling", {{"type", "linear"}, {"rope_type", "yarn"}}}}, "rope_type = \"yarn\", but type says \"linear\""},
+      {{{"rope_scaling", {{"type", "su"}}}},
+       "rope_scaling] type = \"su\" is not supported, want one of: default, linear"},
+      {{{"rope_scaling", {{"type", "linear"}, {"rope_type", "yarn"}}}},
+       "rope_type = \"yarn\", but type says \"linear\""},
       {{{"rope_scaling", "linear"}}, "rope_scaling] not a JSON object"},
-      {{{"rope_parameters", {{"rope_type", "default"}, {"factor", 2.0}}}}, "rope_parameters] factor = 2.0 is not supported"},
+      {{{"rope_parameters", {{"rope_type", "default"}, {"factor", 2.0}}}},
+       "rope_parameters] factor = 2.0 is not supported"},
       {{{"rope_scaling", {{"rope_type", "linear"}, {"factor", 2.0}}}}, "rope_scaling and rope_parameters contradict"},
       {{{"original_max_position_embeddings", 32}}, "original_max_position_embeddings is set"},
       {{{"rope_parameters", {{"full_attention", {{"rope_theta", 1e6}}}}}}, "rope_parameters] full_attention"},
@@ -155,7 +158,8 @@ TEST_F(ModelConfigTest, RefusesScalingOfPositionsThatIsIncompleteOrOutOfRange) {
   const std::vector<std::pair<Json, const char*>> faults = {
       {{{"rope_type", "linear"}}, "factor is missing"},
       {{{"rope_type", "linear"}, {"factor", 0.5}}, "factor = 0.5, want a number 1"},
-      {{{"rope_type", "linear"}, {"factor", 2.0}, {"beta_fast", 3}}, "beta_fast = 3 is not supported for rope_type \"linear\""},
+      {{{"rope_type", "linear"}, {"factor", 2.0}, {"beta_fast", 3}},
+       "beta_fast = 3 is not supported for rope_type \"linear\""},
       {{{"rope_type", "dynamic"}, {"factor", "2"}}, "factor = \"2\""},
       {{{"rope_type", "yarn"}}, "factor is missing"},
       {{{"rope_type", "yarn"}, {"factor", 2.0}, {"truncate", 0}}, "truncate = 0, want true or false"},
@@ -165,7 +169,8 @@ TEST_F(ModelConfigTest, RefusesScalingOfPositionsThatIsIncompleteOrOutOfRange) {
        "high_freq_factor = 4, want more than low_freq_factor = 4"},
   };
   for (const auto& [block, message] : faults) {
-    EXPECT_THAT(refusal_of({{"rope_parameters", block}}), testing::AllOf(HasSubstr("rope_parameters]"), HasSubstr(message)));
+    EXPECT_THAT(refusal_of({{"rope_parameters", block}}),
+                testing::AllOf(HasSubstr("rope_parameters]"), HasSubstr(message)));
     EXPECT_THAT(refusal_of({{"rope_parameters", "-"}, {"rope_scaling", block}}),
                 testing::AllOf(HasSubstr("rope_scaling]"), HasSubstr(message)));
   }
@@ -178,7 +183,8 @@ TEST_F(ModelConfigTest, ReadsScalingOfPositionsInBothSpellings) {
   Json oldest_block = block;
   oldest_block.erase("rope_type");
   oldest_block["type"] = "yarn";
-  const ModelConfig oldest = read_with({{"rope_parameters", "-"}, {"rope_scaling", oldest_block}, {"rope_theta", 10000.0}});
+  const ModelConfig oldest =
+      read_with({{"rope_parameters", "-"}, {"rope_scaling", oldest_block}, {"rope_theta", 10000.0}});
   for (const ModelConfig& config : {newer, older, oldest}) {
     EXPECT_EQ(config.rope_scaling.type, RopeType::kYarn);
     EXPECT_EQ(config.rope_scaling.factor, 4.0);
@@ -208,7 +214,8 @@ TEST_F(ModelConfigTest, FillsInEachFamilysOwnDefaults) {
   EXPECT_THAT(qwen.eos_token_ids, IsEmpty());
   EXPECT_TRUE(qwen.query_key_value_bias);
   EXPECT_FALSE(qwen.output_bias);
-  EXPECT_EQ(read_with({{"num_key_value_heads", "-"}, {"num_attention_heads", 8}}, "families/mistral").num_key_value_heads, 8);
+  EXPECT_EQ(
+      read_with({{"num_key_value_heads", "-"}, {"num_attention_heads", 8}}, "families/mistral").num_key_value_heads, 8);
   EXPECT_EQ(read_with({{"num_key_value_heads", "-"}}, "families/llama").num_key_value_heads, 4);
   EXPECT_THAT(refusal_of({{"num_key_value_heads", "-"}}), HasSubstr("want a multiple of num_key_value_heads = 32"));
   EXPECT_THAT(refusal_of({{"head_dim", "-"}, {"hidden_size", 18}}, "families/llama"),
@@ -216,22 +223,30 @@ TEST_F(ModelConfigTest, FillsInEachFamilysOwnDefaults) {
 }
 
 TEST_F(ModelConfigTest, KnowsWhichLayersHaveASlidingWindow) {
-  const auto windows = [&](const Json& changes, const std::string& name) { return read_with(changes, name).layer_windows; };
+  const auto windows = [&](const Json& changes, const std::string& name) {
+    return read_with(changes, name).layer_windows;
+  };
   const std::string qwen = "families/qwen2", mistral = "families/mistral";
   EXPECT_THAT(windows({{"layer_types", "-"}}, qwen), IsEmpty());
   const Json on = {{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", 5}, {"max_window_layers", 1}};
   EXPECT_THAT(windows(on, qwen), ElementsAre(0, 5));
-  EXPECT_THAT(windows({{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", "-"}, {"max_window_layers", 0}}, qwen),
-              ElementsAre(4096, 4096));
+  EXPECT_THAT(
+      windows({{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", "-"}, {"max_window_layers", 0}},
+              qwen),
+      ElementsAre(4096, 4096));
   EXPECT_THAT(windows({{"layer_types", "-"}, {"use_sliding_window", true}, {"sliding_window", 5}}, qwen), IsEmpty())
       << "max_window_layers is 28 by default";
-  EXPECT_THAT(windows({{"use_sliding_window", true}, {"sliding_window", 5}, {"layer_types", {"sliding_attention", "full_attention"}}}, qwen),
+  EXPECT_THAT(windows({{"use_sliding_window", true},
+                       {"sliding_window", 5},
+                       {"layer_types", {"sliding_attention", "full_attention"}}},
+                      qwen),
               ElementsAre(5, 0));
   EXPECT_THAT(windows({{"sliding_window", nullptr}}, mistral), IsEmpty());
   EXPECT_THAT(windows({{"sliding_window", "-"}}, mistral), ElementsAre(4096, 4096));
   EXPECT_THAT(windows({{"sliding_window", 9}}, mistral), ElementsAre(9, 9));
   EXPECT_THAT(refusal_of({{"sliding_window", 0}}, mistral), HasSubstr("sliding_window = 0"));
-  EXPECT_THAT(refusal_of({{"use_sliding_window", false}}, mistral), HasSubstr("use_sliding_window = false has no effect"));
+  EXPECT_THAT(refusal_of({{"use_sliding_window", false}}, mistral),
+              HasSubstr("use_sliding_window = false has no effect"));
   EXPECT_THAT(refusal_of({{"sliding_window", 9}}, "families/llama"), HasSubstr("sliding_window = 9 has no effect"));
   EXPECT_THAT(refusal_of({{"sliding_window", 9}, {"layer_types", {"full_attention", "sliding_attention"}}}, mistral),
               HasSubstr("all have a sliding window"));
@@ -241,7 +256,8 @@ TEST_F(ModelConfigTest, RefusesBiasesThatAFamilyDoesNotHave) {
   EXPECT_TRUE(read_with({{"attention_bias", true}}).output_bias);
   EXPECT_THAT(refusal_of({{"attention_bias", false}}, "families/qwen2"),
               HasSubstr("attention_bias = false has no effect on a Qwen2ForCausalLM, want true or no such field"));
-  EXPECT_THAT(refusal_of({{"attention_bias", true}}, "families/mistral"), HasSubstr("attention_bias = true has no effect"));
+  EXPECT_THAT(refusal_of({{"attention_bias", true}}, "families/mistral"),
+              HasSubstr("attention_bias = true has no effect"));
   EXPECT_THAT(refusal_of({{"mlp_bias", true}}, "families/olmo2"), HasSubstr("mlp_bias = true has no effect"));
 }
 
@@ -251,7 +267,8 @@ TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
     base::write_file(folder_ / "config.json", text);
     return read_model_config(folder_);
   };
-  const ModelConfig qwen = read(R"({"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
+  const ModelConfig qwen =
+      read(R"({"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
     "eos_token_id": 151643, "hidden_act": "silu", "hidden_size": 1536, "initializer_range": 0.02, "intermediate_size": 8960,
     "max_position_embeddings": 4096, "max_window_layers": 21, "model_type": "qwen2", "num_attention_heads": 12,
     "num_hidden_layers": 28, "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 10000, "sliding_window": 4096,
@@ -262,7 +279,8 @@ TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
   EXPECT_THAT(qwen.layer_windows, IsEmpty());
   EXPECT_EQ(qwen.bos_token_id, 151643);
 
-  const ModelConfig qwen3 = read(R"({"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+  const ModelConfig qwen3 =
+      read(R"({"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
     "bos_token_id": 151643, "eos_token_id": 151643, "head_dim": 128, "hidden_act": "silu", "hidden_size": 2048,
     "initializer_range": 0.02, "intermediate_size": 6144, "max_position_embeddings": 32768, "max_window_layers": 28,
     "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
@@ -271,7 +289,8 @@ TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
   EXPECT_FALSE(qwen3.query_key_value_bias);
   EXPECT_TRUE(qwen3.tie_word_embeddings);
 
-  const ModelConfig llama = read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+  const ModelConfig llama =
+      read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
     "bos_token_id": 128000, "eos_token_id": [128001, 128008, 128009], "hidden_act": "silu", "hidden_size": 4096,
     "initializer_range": 0.02, "intermediate_size": 14336, "max_position_embeddings": 131072, "mlp_bias": false,
     "model_type": "llama", "num_attention_heads": 32, "num_hidden_layers": 32, "num_key_value_heads": 8,
@@ -281,7 +300,8 @@ TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
   EXPECT_EQ(llama.rope_scaling, (RopeScaling{RopeType::kLlama3, 8.0, 8192.0, 1.0, 4.0}));
   EXPECT_THAT(llama.eos_token_ids, ElementsAre(128001, 128008, 128009));
 
-  const ModelConfig smol = read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+  const ModelConfig smol =
+      read(R"({"architectures": ["LlamaForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
     "bos_token_id": 0, "eos_token_id": 0, "hidden_act": "silu", "hidden_size": 576, "initializer_range": 0.041666666666666664,
     "intermediate_size": 1536, "is_llama_config": true, "max_position_embeddings": 8192, "mlp_bias": false,
     "model_type": "llama", "num_attention_heads": 9, "num_hidden_layers": 30, "num_key_value_heads": 3, "pretraining_tp": 1,
@@ -297,7 +317,8 @@ TEST_F(ModelConfigTest, ReadsTheConfigsOfPublishedModels) {
     "tie_word_embeddings": false, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 32000})");  // Mistral-7B-v0.1
   EXPECT_THAT(mistral.layer_windows, ElementsAre(4096, 4096, 4096));
 
-  const ModelConfig olmo = read(R"({"architectures": ["Olmo2ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
+  const ModelConfig olmo =
+      read(R"({"architectures": ["Olmo2ForCausalLM"], "attention_bias": false, "attention_dropout": 0.0,
     "eos_token_id": 100257, "hidden_act": "silu", "hidden_size": 4096, "initializer_range": 0.02,
     "intermediate_size": 11008, "max_position_embeddings": 4096, "model_type": "olmo2", "num_attention_heads": 32,
     "num_hidden_layers": 32, "num_key_value_heads": 32, "pad_token_id": 100277, "rms_norm_eps": 1e-06, "rope_scaling": null,

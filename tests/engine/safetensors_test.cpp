@@ -262,7 +262,8 @@ TEST_F(SafetensorsTest, CheckpointReadsOneFileOrShards) {
   const Checkpoint single(golden("qwen3_tied"));
   EXPECT_EQ(single.get("model.norm.weight").shape, std::vector<std::int64_t>{32});
   EXPECT_EQ(single.find("lm_head.weight"), nullptr);
-  EXPECT_THAT(refusal([&] { single.get("lm_head.weight"); }), HasSubstr("model.safetensors] no tensor 'lm_head.weight'"));
+  EXPECT_THAT(refusal([&] { single.get("lm_head.weight"); }),
+              HasSubstr("model.safetensors] no tensor 'lm_head.weight'"));
 
   const std::vector<float> floats = {1, 2};
   const std::vector<NamedTensor> first = {{"a", DType::kF32, {2}, bytes_of(floats)}};
@@ -379,7 +380,8 @@ TEST_F(CheckpointTest, RefusesATruncatedShardByName) {
               testing::AllOf(HasSubstr(shard.string()), HasSubstr("tensor 'a'"), HasSubstr("cut short?")));
   fs::remove(shard);
   EXPECT_THAT(refusal([&] { const Checkpoint checkpoint(folder_); }),
-              testing::AllOf(HasSubstr("model.safetensors.index.json"), HasSubstr("shard 'model-00002-of-00003.safetensors' is missing")));
+              testing::AllOf(HasSubstr("model.safetensors.index.json"),
+                             HasSubstr("shard 'model-00002-of-00003.safetensors' is missing")));
 }
 
 }  // namespace

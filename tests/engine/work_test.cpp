@@ -111,13 +111,16 @@ TEST(ModelWork, SparesTheGradientsOfFrozenWeights) {
 
 TEST(Products, AreTheOperationsOfAPass) {
   const auto all = products(tiny(), 10, 5);
-  const double flops = std::accumulate(all.begin(), all.end(), 0.0, [](double sum, const Gemm& gemm) { return sum + gemm.flops(); });
+  const double flops =
+      std::accumulate(all.begin(), all.end(), 0.0, [](double sum, const Gemm& gemm) { return sum + gemm.flops(); });
   EXPECT_EQ(flops, ModelWork(tiny(), 10).forward({.rows = 5, .heads = 5, .keys = 0}).flops);
 }
 
 TEST(ShareOf, IsJudgedByTheCeilingThatBounds) {
   const Ceilings ceilings{.flops_per_second = 100, .bytes_per_second = 10};
-  const auto share = [&](double seconds, double flops, double bytes) { return share_of({seconds, {flops, bytes}, 1}, ceilings); };
+  const auto share = [&](double seconds, double flops, double bytes) {
+    return share_of({seconds, {flops, bytes}, 1}, ceilings);
+  };
   const Share compute = share(4, 200, 10);  // at least 2 s of arithmetic, 1 s of memory
   EXPECT_DOUBLE_EQ(compute.share, 0.5);
   EXPECT_FALSE(compute.is_memory_bound);

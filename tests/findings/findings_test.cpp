@@ -198,14 +198,15 @@ TEST(Findings, McsMustRankAsTheGainDoesBetterThanPassAndCheaply) {
                      {"heldout_pass_at_k", std::vector<double>(61, pass[base])},
                      {"reward", line(61, 0, 1, 2)},
                      {"length", std::vector<double>(61, 8)},
-                     {"reward_accuracy", reward_accuracy}}, run.name);
+                     {"reward_accuracy", reward_accuracy}},
+                    run.name);
     });
   };
   const std::vector<double> mixed{.9, .1, .8, .2, .7, .3, .6}, same_order{.1, .2, .3, .4, .5, .6, .7};
   EXPECT_EQ(of(mixed, 5).verdict, Verdict::kReproduced);
   EXPECT_THAT(of(mixed, 5).measured, HasSubstr("MCS +1.00"));
-  EXPECT_EQ(of(same_order, 5).verdict, Verdict::kInPart);   // pass@8 ranks as well
-  EXPECT_EQ(of(mixed, 40).verdict, Verdict::kInPart);       // and this costs most of a run on labels
+  EXPECT_EQ(of(same_order, 5).verdict, Verdict::kInPart);  // pass@8 ranks as well
+  EXPECT_EQ(of(mixed, 40).verdict, Verdict::kInPart);      // and this costs most of a run on labels
 }
 
 TEST(Findings, SelfVerificationMustLastReachLabelsAndOutliveTheVote) {

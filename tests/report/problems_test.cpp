@@ -21,7 +21,11 @@ std::vector<Json> lines() {
   const Json base = {{{"answers", {4, 2}}, {"absent", 2}, {"right", {true, false}}},
                      {{"answers", {6, 2}}, {"absent", 0}, {"right", {true, false}}},
                      {{"answers", {4, 2}}, {"absent", 2}, {"right", {false, true}}}};
-  return {{{"step", 0}, {"right", {.5, .75, .25}}, {"on_vote", {.5, .75, .5}}, {"same", {true, true, true}}, {"samples", 4},
+  return {{{"step", 0},
+           {"right", {.5, .75, .25}},
+           {"on_vote", {.5, .75, .5}},
+           {"same", {true, true, true}},
+           {"samples", 4},
            {"base", base}},
           {{"step", 5}, {"right", {1, 1, 0}}, {"on_vote", {.75, 1, .75}}, {"same", {true, true, true}}}};
 }
@@ -107,8 +111,10 @@ TEST(Problems, ALineThatDoesNotFitIsNamed) {
 
 TEST(Problems, AreToldInWordsAndInThePage) {
   const std::string page = render({run_with(lines())});
-  EXPECT_THAT(page, HasSubstr("own vote is right on 2 of 3 held-out problems: they went from 62.5\u00a0% to 100.0\u00a0% right, "
-                              "the others from 25.0\u00a0% to 0.0\u00a0% right."));
+  EXPECT_THAT(
+      page,
+      HasSubstr("own vote is right on 2 of 3 held-out problems: they went from 62.5\u00a0% to 100.0\u00a0% right, "
+                "the others from 25.0\u00a0% to 0.0\u00a0% right."));
   EXPECT_THAT(page, HasSubstr("foretells a limit of 66.7\u00a0%"));
   EXPECT_THAT(page, HasSubstr(R"("right":[[0.75,1],[0.5,1]])"));
 }

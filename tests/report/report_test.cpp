@@ -35,7 +35,10 @@ store::Run run_with(std::vector<Json> metrics, Json config = kConfig) {
 
 /// A line of an evaluated step.
 Json line(int step, double heldout, double reward, double reward_accuracy, double base_logprob) {
-  return {{"step", step}, {"heldout_accuracy", heldout}, {"reward", reward}, {"reward_accuracy", reward_accuracy},
+  return {{"step", step},
+          {"heldout_accuracy", heldout},
+          {"reward", reward},
+          {"reward_accuracy", reward_accuracy},
           {"base_logprob", base_logprob}};
 }
 
@@ -75,8 +78,8 @@ TEST(Facts, TellRiseFallAndCollapse) {
 }
 
 TEST(Facts, DoNotSayCollapseWhereThereWasNone) {
-  const store::Run run = run_with({line(0, .5, .5, 1, -.4), line(5, .9, .9, 1, -.2), line(10, .97, .97, 1, -.1),
-                                   line(15, .96, .96, 1, -.11)});
+  const store::Run run = run_with(
+      {line(0, .5, .5, 1, -.4), line(5, .9, .9, 1, -.2), line(10, .97, .97, 1, -.1), line(15, .96, .96, 1, -.11)});
   const std::string text = sentence_of(facts_of({run})[0]);
   EXPECT_THAT(text, HasSubstr("and stayed there: 96.0\u00a0% at step 15"));
   EXPECT_THAT(text, HasSubstr("did not fall below half of its peak in 15 steps"));

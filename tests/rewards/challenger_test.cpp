@@ -14,8 +14,8 @@ namespace whet::rewards {
 namespace {
 
 TEST(ProposerPay, IsLargestWhereTheSolverIsOfTwoMinds) {
-  const std::vector<Proposal> proposals{{"add 3 and 4", 0.5}, {"sort these letters", 1}, {"how many edges", 0.25},
-                                        {std::nullopt, 0.5}};
+  const std::vector<Proposal> proposals{
+      {"add 3 and 4", 0.5}, {"sort these letters", 1}, {"how many edges", 0.25}, {std::nullopt, 0.5}};
   const auto pay = proposer_pay(proposals);
   EXPECT_DOUBLE_EQ(pay[0], 0.5 - 0.25);
   EXPECT_DOUBLE_EQ(pay[1], 0 - 0.25);
@@ -25,8 +25,10 @@ TEST(ProposerPay, IsLargestWhereTheSolverIsOfTwoMinds) {
 }
 
 TEST(ProposerPay, FinesQuestionsThatAreAlike) {
-  const std::vector<Proposal> proposals{{"what is the sum of 3 and 4 ?", 0.5}, {"what is the sum of 3 and 5 ?", 0.5},
-                                        {"name a prime above ten", 0.5}, {"what is the sum of 9 and 5 ?", 0.5}};
+  const std::vector<Proposal> proposals{{"what is the sum of 3 and 4 ?", 0.5},
+                                        {"what is the sum of 3 and 5 ?", 0.5},
+                                        {"name a prime above ten", 0.5},
+                                        {"what is the sum of 9 and 5 ?", 0.5}};
   const auto pay = proposer_pay(proposals);
   EXPECT_DOUBLE_EQ(pay[0], 0.5 - 0.75);
   EXPECT_DOUBLE_EQ(pay[1], pay[0]);
@@ -35,8 +37,11 @@ TEST(ProposerPay, FinesQuestionsThatAreAlike) {
 }
 
 TEST(ProposerPay, FollowsTheOrderOfTheBatch) {
-  std::vector<Proposal> proposals{{"what is the sum of 3 and 4 ?", 0.5}, {"what is the sum of 3 and 5 ?", 0.75},
-                                  {"name a prime above ten", 0.4}, {std::nullopt, 0}, {"", 1}};
+  std::vector<Proposal> proposals{{"what is the sum of 3 and 4 ?", 0.5},
+                                  {"what is the sum of 3 and 5 ?", 0.75},
+                                  {"name a prime above ten", 0.4},
+                                  {std::nullopt, 0},
+                                  {"", 1}};
   const auto before = proposer_pay(proposals);
   std::vector<std::size_t> order{0, 1, 2, 3, 4};
   base::Random random{1};

@@ -120,8 +120,8 @@ TEST_P(EveryReward, HasNoLabelAndPaysNothingWhenNoVoterAnswers) {
 TEST_P(EveryReward, IsDescribed) {
   const RewardEntry& entry = rewards().find(GetParam());
   EXPECT_THAT(entry.family, testing::AnyOf("certainty", "ensemble", "external", "control"));
-  for (const std::string* text : {&entry.formula, &entry.source, &entry.failure, &entry.cost.forward_passes,
-                                  &entry.cost.extra_rollouts}) {
+  for (const std::string* text :
+       {&entry.formula, &entry.source, &entry.failure, &entry.cost.forward_passes, &entry.cost.extra_rollouts}) {
     EXPECT_FALSE(text->empty());
   }
   EXPECT_EQ(entry.intrinsic(), entry.form.has_value());

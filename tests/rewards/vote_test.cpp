@@ -42,8 +42,8 @@ TEST(MajorityVote, PaysTheLargestClassOnly) {
 
 TEST(MajorityClass, BreaksATieByTheLargerSummedLogProbability) {
   OwnedGroup owned;
-  owned.add(0, "1", {-1, -1});      // class 0: -2 - 0.5 = -2.5
-  owned.add(1, "2", {-1.25f});      // class 1: -1.25 - 1 = -2.25
+  owned.add(0, "1", {-1, -1});  // class 0: -2 - 0.5 = -2.5
+  owned.add(1, "2", {-1.25f});  // class 1: -1.25 - 1 = -2.25
   owned.add(0, "1", {-0.5f});
   owned.add(1, "2", {-0.5f, -0.5f});
   EXPECT_EQ(majority_class(owned.group()), 1);
@@ -89,7 +89,6 @@ TEST(SemanticEntropy, PaysTheShareOfTheClass) {
   EXPECT_EQ(score("semantic-entropy", owned.group()).reward,
             (std::vector<double>{2. / 7, 2. / 7, 0, 2. / 7, 0, 1. / 7, 2. / 7}));
 }
-
 
 TEST(SemanticEntropy, PaysNothingOutsideItsWindow) {
   OwnedGroup owned;  // entropy: log 2

@@ -79,7 +79,9 @@ std::vector<std::string> outputs_of_rest(DumpReader& reader) {
 
 TEST_F(Dumps, GoesOnWithWhatWasWrittenSince) {
   const auto row = [](const char* output) { return fmt::format("{{\"input\":\"x\",\"output\":\"{}\"}}\n", output); };
-  const auto append = [](const std::string& path, const std::string& bytes) { std::ofstream(path, std::ios::app) << bytes; };
+  const auto append = [](const std::string& path, const std::string& bytes) {
+    std::ofstream(path, std::ios::app) << bytes;
+  };
   const std::string first = write("d/1.jsonl", row("a"));
   const std::string second = write("d/2.jsonl", row("b"));
   DumpReader reader({(folder_.path() / "d").string()}, {});
@@ -220,17 +222,16 @@ TEST_F(Dumps, RefusesConversationsThatCannotBeCut) {
 }
 
 TEST_F(Dumps, ReadsMessagesWithRoles) {
-  const auto rows = read({write(
-      "a.jsonl",
-      R"({"content": [[{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}, )"
-             R"({"role": "environment", "content": "r"}]], "rewards": [1.0], "idx": 0})")});
+  const auto rows = read(
+      {write("a.jsonl", R"({"content": [[{"role": "user", "content": "ask"}, {"role": "assistant", "content": "say"}, )"
+                        R"({"role": "environment", "content": "r"}]], "rewards": [1.0], "idx": 0})")});
   EXPECT_EQ(rows[0].input, "ask");
   EXPECT_EQ(rows[0].output, "say");
-  const auto chat = read({write(
-      "b.jsonl",
-      R"({"prompt": [{"role": "system", "content": "s"}, )"
+  const auto chat = read(
+      {write("b.jsonl",
+             R"({"prompt": [{"role": "system", "content": "s"}, )"
              R"({"role": "user", "content": [{"type": "text", "text": "ask"}]}], )"
-      R"("completion": [{"role": "assistant", "content": "one"}, {"role": "tool", "content": "\\boxed{9}"}, )"
+             R"("completion": [{"role": "assistant", "content": "one"}, {"role": "tool", "content": "\\boxed{9}"}, )"
              R"({"role": "assistant", "content": "two"}]})")});
   EXPECT_EQ(chat[0].input, "s\n\nask");
   EXPECT_EQ(chat[0].output, "one\n\ntwo");

@@ -18,7 +18,9 @@ TEST(EventFileDump, WritesARun) {
   const std::filesystem::path folder = (named == nullptr ? temp.path() : std::filesystem::path(named)) / "run";
   RunWriter writer = RunWriter::create(folder, base::Json::object(), base::Json::object());
   for (const std::int64_t step : {0ll, 1ll, 127ll, 128ll, 300ll, 1ll << 31, 1ll << 40}) {
-    writer.append_metrics({{"step", step}, {"reward", std::sin(static_cast<double>(step))}, {"task", "sort"},
+    writer.append_metrics({{"step", step},
+                           {"reward", std::sin(static_cast<double>(step))},
+                           {"task", "sort"},
                            {"kl", std::numeric_limits<double>::quiet_NaN()}});
     writer.append_timings({{"step", step}, {"seconds", 0.25}});
   }

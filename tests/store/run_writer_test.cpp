@@ -41,7 +41,9 @@ const Json kManifest = {{"program", "whetstone"}, {"seed", 3}};
 /// What a trainer would write at a step; a function of the step alone, as a resumed trainer's values are.
 void write_step(RunWriter& writer, std::int64_t step) {
   if (step % 2 == 0) writer.append_held_out(Json{{"step", step}, {"right", {0.5, static_cast<double>(step)}}});
-  writer.append_metrics(Json{{"step", step}, {"reward", 1.0 / static_cast<double>(step + 3)}, {"task", "sort"},
+  writer.append_metrics(Json{{"step", step},
+                             {"reward", 1.0 / static_cast<double>(step + 3)},
+                             {"task", "sort"},
                              {"kl", step == 4 ? std::numeric_limits<double>::quiet_NaN() : 0.5}});
   writer.append_timings(Json{{"step", step}, {"seconds", 0.25}});
   RolloutRow row;
@@ -176,7 +178,9 @@ TEST(RunWriter, ResumesAfterARealKill) {
   for (int attempt = 0; attempt < 6; ++attempt) {
     const fs::path folder = temp.path() / ("killed-" + std::to_string(attempt));
     SCOPED_TRACE(folder);
-    { RunWriter writer = RunWriter::create(folder, kConfig, kManifest); }
+    {
+      RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
+    }
     const pid_t child = ::fork();
     if (child == 0) {
       Resumed run = RunWriter::resume(folder);
@@ -214,7 +218,10 @@ TEST(RunWriter, RefusesToResumeWhatIsNoRunOrIsFinishedOrIsBeingWritten) {
 TEST(RunWriter, RefusesToResumeAroundADamagedLineAndChangesNothing) {
   const TempFolder temp;
   const fs::path folder = temp.path() / "run";
-  { RunWriter writer = RunWriter::create(folder, kConfig, kManifest); train(writer, 0, 4); }
+  {
+    RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
+    train(writer, 0, 4);
+  }
   std::string lines = base::read_file(folder / kMetricsFile);
   lines[lines.find('\n') + 1] = '#';
   base::write_file(folder / kMetricsFile, lines);
@@ -318,21 +325,26 @@ int fails_with(const std::function<void()>& call) {
 TEST(FullDisk, LeavesNothingHalfWritten) {
   const TempFolder temp;
   const fs::path folder = temp.path() / "run";
-  { RunWriter writer = RunWriter::create(folder, kConfig, kManifest); train(writer, 0, 4); }
+  {
+    RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
+    train(writer, 0, 4);
+  }
   const auto before = files_of(folder);
   RolloutRow row;
   row.output = std::string(10000, 'x');
   // 4,000 bytes hold everything so far, but not this dump; nor a trainer state of the same size.
-  EXPECT_EQ(with_file_limit(4000, [&] {
-    Resumed resumed = RunWriter::resume(folder);
-    resumed.writer.write_rollouts(4, std::vector{row});
-    const int dump = fails_with<base::RunError>([&] { resumed.writer.wait_for_rollouts(); });
-    resumed.writer.begin_checkpoint(4);
-    const int checkpoint = fails_with<base::RunError>([&] {
-      resumed.writer.commit_checkpoint(4, Json{{"state", std::string(10000, 'x')}});
-    });
-    return dump + checkpoint;
-  }), 0);
+  EXPECT_EQ(with_file_limit(4000,
+                            [&] {
+                              Resumed resumed = RunWriter::resume(folder);
+                              resumed.writer.write_rollouts(4, std::vector{row});
+                              const int dump = fails_with<base::RunError>([&] { resumed.writer.wait_for_rollouts(); });
+                              resumed.writer.begin_checkpoint(4);
+                              const int checkpoint = fails_with<base::RunError>([&] {
+                                resumed.writer.commit_checkpoint(4, Json{{"state", std::string(10000, 'x')}});
+                              });
+                              return dump + checkpoint;
+                            }),
+            0);
   const store::Run run = load_run(folder);
   EXPECT_EQ(run.checkpoints.size(), 1u);
   EXPECT_EQ(run.checkpoints[0].step, 3);
@@ -344,13 +356,14 @@ TEST(FullDisk, LeavesNothingHalfWritten) {
 TEST(FullDisk, IsNoticedAtTheLineThatDidNotFit) {
   const TempFolder temp;
   const fs::path folder = temp.path() / "run";
-  EXPECT_EQ(with_file_limit(1000, [&] {
-    RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
-    writer.append_metrics(Json{{"step", 0}, {"text", std::string(600, 'x')}});
-    return fails_with<base::RunError>([&] {
-      writer.append_metrics(Json{{"step", 1}, {"text", std::string(600, 'x')}});
-    });
-  }), 0);
+  EXPECT_EQ(with_file_limit(1000,
+                            [&] {
+                              RunWriter writer = RunWriter::create(folder, kConfig, kManifest);
+                              writer.append_metrics(Json{{"step", 0}, {"text", std::string(600, 'x')}});
+                              return fails_with<base::RunError>(
+                                  [&] { writer.append_metrics(Json{{"step", 1}, {"text", std::string(600, 'x')}}); });
+                            }),
+            0);
   // The line that did not fit may be cut; readers and resume leave it out.
   EXPECT_EQ(load_run(folder).metrics.size(), 1u);
   EXPECT_EQ(RunWriter::resume(folder).step, -1);
@@ -360,9 +373,10 @@ TEST(FullDisk, StartsNoRun) {
   const TempFolder temp;
   const fs::path folder = temp.path() / "run";
   const Json manifest = {{"command_line", std::string(10000, 'x')}};
-  EXPECT_EQ(with_file_limit(4000, [&] {
-    return fails_with<base::RunError>([&] { RunWriter::create(folder, kConfig, manifest); });
-  }), 0);
+  EXPECT_EQ(
+      with_file_limit(
+          4000, [&] { return fails_with<base::RunError>([&] { RunWriter::create(folder, kConfig, manifest); }); }),
+      0);
   EXPECT_TRUE(files_of(folder).empty());
 }
 

@@ -72,7 +72,8 @@ TEST_F(FileTask, ReadsAProposedProblemBetweenItsTags) {
   ASSERT_TRUE(task->proposal_prompt());
   EXPECT_EQ(task->proposed("Sure! <question>\n What is 2+2?\n</question> Good luck.")->prompt, "What is 2+2?");
   EXPECT_EQ(task->proposed("<question>a</question> or <question>b</question>")->prompt, "b");
-  for (const char* response : {"", "What is 2+2?", "<question>What", "</question><question>", "<question>  </question>"}) {
+  for (const char* response :
+       {"", "What is 2+2?", "<question>What", "</question><question>", "<question>  </question>"}) {
     EXPECT_FALSE(task->proposed(response)) << response;
   }
   const Problem held_out = task->problem(Split::kHeldOut, 0, 0);
@@ -113,10 +114,12 @@ TEST_F(FileTask, KeepsWhatAChatTemplateWritesBesideThePrompt) {
   const std::string path = write("chat.jsonl",
                                  "{\"prompt\": [{\"role\": \"user\", \"content\": \"2+2?\"}], \"rephrased\": "
                                  "[[{\"role\": \"user\", \"content\": \"two and two?\"}]]}\n{\"prompt\": \"plain\"}\n");
-  ChatWriter writer{"test", [](const base::Json& messages) { return "<" + messages[0]["content"].get<std::string>() + ">"; }};
+  ChatWriter writer{"test",
+                    [](const base::Json& messages) { return "<" + messages[0]["content"].get<std::string>() + ">"; }};
   auto problems = read_problems(path, writer);
   EXPECT_EQ(problems[0].prompt, "2+2?");
-  EXPECT_EQ(problems[0].as_chat, (std::map<std::string, std::string>{{"2+2?", "<2+2?>"}, {"two and two?", "<two and two?>"}}));
+  EXPECT_EQ(problems[0].as_chat,
+            (std::map<std::string, std::string>{{"2+2?", "<2+2?>"}, {"two and two?", "<two and two?>"}}));
   EXPECT_TRUE(problems[1].as_chat.empty());
   EXPECT_TRUE(read_problems(path)[0].as_chat.empty());
   writer.writes_plain_prompts = true;
@@ -126,7 +129,8 @@ TEST_F(FileTask, KeepsWhatAChatTemplateWritesBesideThePrompt) {
     read_problems(path, writer);
     ADD_FAILURE() << "the template refuses the chat";
   } catch (const base::UserError& error) {
-    EXPECT_NE(std::string(error.what()).find(path + ": line 1: [t.jinja] line 3: no"), std::string::npos) << error.what();
+    EXPECT_NE(std::string(error.what()).find(path + ": line 1: [t.jinja] line 3: no"), std::string::npos)
+        << error.what();
   }
 }
 

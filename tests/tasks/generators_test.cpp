@@ -95,7 +95,8 @@ TEST_P(Generator, RephrasingsAskTheSameAndAreNotHeldOut) {
       EXPECT_NE(prompt, problem.prompt);
       EXPECT_EQ(split_of(prompt), Split::kTrain) << prompt;
       EXPECT_EQ(std::multiset<char>(prompt.begin(), prompt.end()),
-                std::multiset<char>(problem.prompt.begin(), problem.prompt.end())) << prompt;
+                std::multiset<char>(problem.prompt.begin(), problem.prompt.end()))
+          << prompt;
       EXPECT_EQ(prompt.find_first_not_of(task_->alphabet()), std::string::npos) << prompt;
       // A right answer to the one is a right answer to the other, as far as the task itself can tell.
       Problem other = problem;

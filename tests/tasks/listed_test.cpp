@@ -64,7 +64,8 @@ TEST(Listed, APromptThatStandsThereTwiceIsUsedOnceAndNoted) {
 
 TEST(Listed, ASmallTrainingSetIsMeasuredOnTheTasksOwnHeldOutProblems) {
   const auto own = tasks().find("sort").make({});
-  const auto small = with_training_problems(tasks().find("sort").make({}), {problem_of("1200?", "0012"), problem_of("31?", "13")});
+  const auto small =
+      with_training_problems(tasks().find("sort").make({}), {problem_of("1200?", "0012"), problem_of("31?", "13")});
   EXPECT_EQ(small->size(Split::kTrain), 2u);
   EXPECT_EQ(small->size(Split::kHeldOut), std::nullopt);
   EXPECT_NE(small->problem(Split::kTrain, 3, 0).prompt, small->problem(Split::kTrain, 3, 1).prompt);

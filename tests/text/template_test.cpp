@@ -32,11 +32,13 @@ TEST(Template, OtherBracesAreText) {
 
 TEST(Template, NothingInAValueIsAPlaceOrBreaksTheText) {
   for (const std::string& hostile :
-       {std::string("{problem}"), std::string("{solution}{solution}"), std::string("}{"), std::string("{{0}} %s %n $1 \\1"),
-        std::string("\"quotes' `\n\r\n\t"), std::string("\0nul", 4), std::string("\xff\xfe"), std::string("\\boxed{True}"),
-        std::string(100000, '{')}) {
-    EXPECT_EQ(fill("<{problem}|{solution}>", {{"problem", hostile}, {"solution", "{problem}"}}), "<" + hostile + "|{problem}>");
-    EXPECT_EQ(fill("<{problem}|{solution}>", {{"problem", "{solution}"}, {"solution", hostile}}), "<{solution}|" + hostile + ">");
+       {std::string("{problem}"), std::string("{solution}{solution}"), std::string("}{"),
+        std::string("{{0}} %s %n $1 \\1"), std::string("\"quotes' `\n\r\n\t"), std::string("\0nul", 4),
+        std::string("\xff\xfe"), std::string("\\boxed{True}"), std::string(100000, '{')}) {
+    EXPECT_EQ(fill("<{problem}|{solution}>", {{"problem", hostile}, {"solution", "{problem}"}}),
+              "<" + hostile + "|{problem}>");
+    EXPECT_EQ(fill("<{problem}|{solution}>", {{"problem", "{solution}"}, {"solution", hostile}}),
+              "<{solution}|" + hostile + ">");
   }
 }
 

@@ -9,8 +9,8 @@ namespace {
 TEST(BoxedVerdict, IsTheLastBoxThatHoldsTrueOrFalse) {
   for (const char* text : {"\\boxed{True}", "so \\boxed{true}.", "\\boxed{ TRUE }", "\\boxed {True}", "\\boxed{{True}}",
                            "\\boxed{\\text{True}}", "\\boxed{\\textbf{true}}", "$\\boxed{\\mathrm{True}}$",
-                           "\\boxed{False} no, wait: \\boxed{True}", "\\boxed{True} because \\boxed{42}", "\\boxed\\boxed{True}",
-                           "\\boxed{\\boxed{True}"}) {
+                           "\\boxed{False} no, wait: \\boxed{True}", "\\boxed{True} because \\boxed{42}",
+                           "\\boxed\\boxed{True}", "\\boxed{\\boxed{True}"}) {
     EXPECT_EQ(boxed_verdict(text), true) << text;
   }
   for (const char* text : {"\\boxed{False}", "\\boxed{True} ... \\boxed{FALSE}", "\\boxed{False} but true"}) {
@@ -19,9 +19,9 @@ TEST(BoxedVerdict, IsTheLastBoxThatHoldsTrueOrFalse) {
 }
 
 TEST(BoxedVerdict, NothingElseIsOne) {
-  for (const char* text : {"", "True", "the solution is correct", "\\boxed{}", "\\boxed{True", "\\boxed True", "\\boxed{Truth}",
-                           "\\boxed{True or False}", "\\boxed{not True}", "\\boxed{{True}", "\\boxed{\\text True}", "boxed{True}",
-                           "\\boxed{yes}", "\\boxed{1}", "\\boxed{Tr\nue}"}) {
+  for (const char* text : {"", "True", "the solution is correct", "\\boxed{}", "\\boxed{True", "\\boxed True",
+                           "\\boxed{Truth}", "\\boxed{True or False}", "\\boxed{not True}", "\\boxed{{True}",
+                           "\\boxed{\\text True}", "boxed{True}", "\\boxed{yes}", "\\boxed{1}", "\\boxed{Tr\nue}"}) {
     EXPECT_EQ(boxed_verdict(text), std::nullopt) << text;
   }
 }
@@ -31,7 +31,8 @@ TEST(BoxedVerdict, LongTextsAreReadInOnePass) {
   for (int i = 0; i < 100000; ++i) open += "\\boxed{";
   EXPECT_EQ(boxed_verdict(open), std::nullopt);
   EXPECT_EQ(boxed_verdict("\\boxed{False}" + open), false);
-  EXPECT_EQ(boxed_verdict("\\boxed{" + std::string(1000000, ' ') + "True}"), std::nullopt) << "not a verdict's spelling";
+  EXPECT_EQ(boxed_verdict("\\boxed{" + std::string(1000000, ' ') + "True}"), std::nullopt)
+      << "not a verdict's spelling";
 }
 
 TEST(MarkVerdict, IsTheLastCharacter) {

@@ -37,8 +37,9 @@ TEST(Forecast, AbsentAnswersCountInTheDenominatorAndVoteForNothing) {
 }
 
 TEST(Forecast, PredictedAccuracyGoesFromTheBaseToTheShareOfRightMajorities) {
-  const std::vector<ProblemCounts> problems = {
-      {.answers = {12, 4}, .right = {true, false}}, {.answers = {12, 4}, .right = {false, true}}, {.answers = {9, 7}, .right = {true, false}}};
+  const std::vector<ProblemCounts> problems = {{.answers = {12, 4}, .right = {true, false}},
+                                               {.answers = {12, 4}, .right = {false, true}},
+                                               {.answers = {9, 7}, .right = {true, false}}};
   EXPECT_NEAR(predicted_accuracy(problems, 0), (12 + 4 + 9) / 48.0, 1e-12);
   EXPECT_NEAR(predicted_accuracy(problems, 50), limit_accuracy(problems), 1e-12);
   EXPECT_NEAR(limit_accuracy(problems), 2.0 / 3, 1e-12);

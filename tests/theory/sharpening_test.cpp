@@ -21,7 +21,8 @@ std::vector<double> random_distribution(std::size_t answers, std::uint64_t seed)
 }
 
 /// E[r] - beta KL(p || reference).
-double objective(std::span<const double> p, std::span<const double> reference, std::span<const double> reward, double beta) {
+double objective(std::span<const double> p, std::span<const double> reference, std::span<const double> reward,
+                 double beta) {
   double value = -beta * divergence(p, reference);
   for (std::size_t i = 0; i < p.size(); ++i) value += p[i] * reward[i];
   return value;

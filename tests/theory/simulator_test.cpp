@@ -67,8 +67,15 @@ TEST(Simulator, ExpectedGradientIsTheMeanOfSampledOnes) {
 }
 
 TEST(Simulator, WithoutSharingEachProblemGoesWhereItsMajorityPoints) {
-  SimulatorOptions options{.problems = 60, .own_wrong = 2, .degenerate = 0, .right_mean = 0.5, .update = SimulatedUpdate::kExpected,
-                           .batch = 60, .steps = 400, .rate = 1.0, .generalisation = 0};
+  SimulatorOptions options{.problems = 60,
+                           .own_wrong = 2,
+                           .degenerate = 0,
+                           .right_mean = 0.5,
+                           .update = SimulatedUpdate::kExpected,
+                           .batch = 60,
+                           .steps = 400,
+                           .rate = 1.0,
+                           .generalisation = 0};
   const auto run = simulate(options);
   int right = 0;
   for (std::size_t x = 0; x < run.final_mass.size(); ++x) {

@@ -30,14 +30,17 @@ std::int64_t clock_of_golden() {
 class ChatTemplateTest : public testing::Test {
  protected:
   ChatTemplateTest() {
-    folder_ = fs::path(testing::TempDir()) / (std::string("whet-chat-") + testing::UnitTest::GetInstance()->current_test_info()->name());
+    folder_ = fs::path(testing::TempDir()) /
+              (std::string("whet-chat-") + testing::UnitTest::GetInstance()->current_test_info()->name());
     fs::remove_all(folder_);
     fs::create_directories(folder_);
     write("tokenizer_config.json", R"({"bos_token": "<s>", "eos_token": {"__type": "AddedToken", "content": "</s>"}})");
   }
   ~ChatTemplateTest() override { fs::remove_all(folder_); }
 
-  void write(const std::string& name, const std::string& text) { std::ofstream(folder_ / name, std::ios::trunc) << text; }
+  void write(const std::string& name, const std::string& text) {
+    std::ofstream(folder_ / name, std::ios::trunc) << text;
+  }
 
   ChatTemplate from(const std::string& source) {
     write("t.jinja", source);
@@ -87,7 +90,8 @@ TEST_F(ChatTemplateTest, TakesTheFileThenTheConfigThenTheNamedOne) {
   const Json chat = Json::array({{{"role", "user"}, {"content", "Hi"}}});
   write("tokenizer_config.json", R"({"chat_template": "config {{ messages[0].content }}"})");
   EXPECT_EQ(ChatTemplate::load(folder_)->render(chat), "config Hi");
-  write("tokenizer_config.json", R"({"chat_template": [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "tools"}]})");
+  write("tokenizer_config.json",
+        R"({"chat_template": [{"name": "default", "template": "plain"}, {"name": "tool_use", "template": "tools"}]})");
   EXPECT_EQ(ChatTemplate::load(folder_)->render(chat), "plain");
   ChatOptions with_tools;
   with_tools.tools = Json::array();
@@ -134,8 +138,9 @@ TEST_F(ChatTemplateTest, ComesToAnEnd) {
               HasSubstr("steps, does it end?"));
   EXPECT_THAT(refusal("{{ range(10**9) }}"), HasSubstr("range of more than"));
   EXPECT_THAT(refusal("{{ 'x' * 10**12 }}"), HasSubstr("a text of more than"));
-  EXPECT_THAT(refusal("{% set ns = namespace(t='x') %}{% for i in range(64) %}{% set ns.t = ns.t + ns.t %}{% endfor %}"),
-              HasSubstr("a text of more than"));
+  EXPECT_THAT(
+      refusal("{% set ns = namespace(t='x') %}{% for i in range(64) %}{% set ns.t = ns.t + ns.t %}{% endfor %}"),
+      HasSubstr("a text of more than"));
   std::string deep = "1", chain = "1";
   for (int i = 0; i < 100'000; ++i) chain += "+1";
   deep = std::string(100'000, '(') + deep + std::string(100'000, ')');

@@ -88,11 +88,36 @@ TEST(PatternTest, MatchesALongRunWithoutRunningOutOfStack) {
 }
 
 TEST(PatternTest, RefusesWhatMayMeanSomethingElse) {
-  for (const char* regex :
-       {"(?<name>a)",    "(?#x)",   "(?m:a)", "a{1,2}+", "a{2}?",  "[[:alpha:]]", "[]a]",
-        "\\G",           "\\Z",     "\\1",    "\\R",     "\\X",   "\\K",         "\\pL",   "\\p{Script=Han}",
-        "(?i:ss)",       "(?i:é)",   "(?i:\\s)", "a**",     "(?i:[^a])",   "[a-\\d]", "[b-a]",
-        "\\p{Nonsense}", "\\x{zz}", "\\u12",  "(a",      "a)",      "*",      "[a",     "\\"}) {
+  for (const char* regex : {"(?<name>a)",
+                            "(?#x)",
+                            "(?m:a)",
+                            "a{1,2}+",
+                            "a{2}?",
+                            "[[:alpha:]]",
+                            "[]a]",
+                            "\\G",
+                            "\\Z",
+                            "\\1",
+                            "\\R",
+                            "\\X",
+                            "\\K",
+                            "\\pL",
+                            "\\p{Script=Han}",
+                            "(?i:ss)",
+                            "(?i:é)",
+                            "(?i:\\s)",
+                            "a**",
+                            "(?i:[^a])",
+                            "[a-\\d]",
+                            "[b-a]",
+                            "\\p{Nonsense}",
+                            "\\x{zz}",
+                            "\\u12",
+                            "(a",
+                            "a)",
+                            "*",
+                            "[a",
+                            "\\"}) {
     try {
       const Pattern pattern(regex, "place");
       ADD_FAILURE() << regex;

@@ -31,16 +31,19 @@ struct FakeRun {
   TextModel policy;
   std::optional<Evidence> evidence;
 
-  explicit FakeRun(TrainOptions given, Writer writer = [](const std::string&, base::Random& r) { return digit(r); })
-      : options(std::move(given)), task(make_task(options.source)), policy(fake_text_model(task->alphabet(), std::move(writer))) {
+  explicit FakeRun(
+      TrainOptions given, Writer writer = [](const std::string&, base::Random& r) { return digit(r); })
+      : options(std::move(given)),
+        task(make_task(options.source)),
+        policy(fake_text_model(task->alphabet(), std::move(writer))) {
     evidence.emplace(context(), Scoring(options).terms());
   }
   EvidenceContext context() { return {policy, *task, options, {}}; }
 
   Gathering step(std::int64_t number) {
     Gathering gathering{.seed = static_cast<std::uint64_t>(options.seed), .step = number};
-    gathering.problems = take_problems(*task, tasks::Split::kTrain, gathering.seed, options.prompts,
-                                       (number - 1) * options.prompts);
+    gathering.problems =
+        take_problems(*task, tasks::Split::kTrain, gathering.seed, options.prompts, (number - 1) * options.prompts);
     evidence->plan(gathering);
     gathering.groups = sample_groups(*policy.model, policy.tokenizer, *task, gathering.problems, gathering.rollouts, {},
                                      gathering.stream("train"));
@@ -170,7 +173,8 @@ TEST(OwnVotes, TheChoiceDependsOnSeedStepAndProblemOnly) {
 
 TEST(RephrasedVotes, AProblemAndItsRephrasingElectEachOthersLabels) {
   // The answer tells the prompts apart: each writes its own first digit.
-  FakeRun run(options_for("co-reward"), [](const std::string& prompt, base::Random&) { return "#" + prompt.substr(0, 1); });
+  FakeRun run(options_for("co-reward"),
+              [](const std::string& prompt, base::Random&) { return "#" + prompt.substr(0, 1); });
   const Gathering step = run.step(1);
   ASSERT_EQ(step.groups.size(), 12u) << "both are trained on";
   EXPECT_EQ(step.tokens, 0) << "nothing is sampled that is not trained on";
@@ -274,7 +278,8 @@ TEST(TeacherVotes, FollowsThePolicyByTheScheduledShare) {
   }
   EXPECT_NEAR(teacher_decay(options, 1), 0.9, 1e-12);
   EXPECT_NEAR(teacher_decay(options, 10), 0.99, 1e-12);
-  for (std::int64_t step = 2; step <= 10; ++step) EXPECT_GT(teacher_decay(options, step), teacher_decay(options, step - 1));
+  for (std::int64_t step = 2; step <= 10; ++step)
+    EXPECT_GT(teacher_decay(options, step), teacher_decay(options, step - 1));
   options.steps = 1;
   EXPECT_NEAR(teacher_decay(options, 1), 0.9, 1e-12);
 }
@@ -303,14 +308,17 @@ TEST(Checks, AreTheTasksOwnAndAnAbsentAnswerFails) {
     for (std::size_t i = 0; i < 4; ++i) EXPECT_FALSE(group.checked[i]);
   }
   options.source.task = "arithmetic";
-  EXPECT_THAT(error_of(options),
-              HasSubstr("[program] task 'arithmetic' has no checker for problem train/0/0, want one of the tasks: countdown"));
+  EXPECT_THAT(
+      error_of(options),
+      HasSubstr("[program] task 'arithmetic' has no checker for problem train/0/0, want one of the tasks: countdown"));
 }
 
 TEST(AnswerSpans, AreTheTokensThatHoldAByteOfTheAnswer) {
   const auto tokenizer =
       tokenizer::Tokenizer::load(std::filesystem::path(WHET_SOURCE_DIR) / "tests" / "golden" / "bpe_gpt2");
-  for (const std::string text : {"so it is \\boxed{1234567}. Done", "#### 42", "caf\xC3\xA9 is the answer is \xE2\x88\x9A" "2 ok"}) {
+  for (const std::string text : {"so it is \\boxed{1234567}. Done", "#### 42",
+                                 "caf\xC3\xA9 is the answer is \xE2\x88\x9A"
+                                 "2 ok"}) {
     const auto tokens = tokenizer.encode(text);
     ASSERT_EQ(tokenizer.decode(tokens), text);
     for (std::size_t begin = 0; begin < text.size(); ++begin) {
@@ -353,11 +361,15 @@ TEST(Evidence, WhatTheRunDoesNotHaveOrNobodyReadsIsRefusedByName) {
     change(options);
     return error_of(options);
   };
-  EXPECT_THAT(with("self-certainty", [](auto& o) { o.evidence.votes = 8; }), HasSubstr("[votes] 8 for 'self-certainty', where nobody votes"));
-  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.votes = 3; }), HasSubstr("[votes] 3, want at least the --samples 4"));
-  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.voters = {"sort-weak"}; }), HasSubstr("[voters] given for 'majority-vote'"));
+  EXPECT_THAT(with("self-certainty", [](auto& o) { o.evidence.votes = 8; }),
+              HasSubstr("[votes] 8 for 'self-certainty', where nobody votes"));
+  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.votes = 3; }),
+              HasSubstr("[votes] 3, want at least the --samples 4"));
+  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.voters = {"sort-weak"}; }),
+              HasSubstr("[voters] given for 'majority-vote'"));
   EXPECT_THAT(with("weighted-vote", [](auto&) {}), HasSubstr("[weighted-vote] no other policy votes, want --voters"));
-  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.teacher_decay = 0.5; }), HasSubstr("[teacher-decay] given for 'majority-vote'"));
+  EXPECT_THAT(with("majority-vote", [](auto& o) { o.evidence.teacher_decay = 0.5; }),
+              HasSubstr("[teacher-decay] given for 'majority-vote'"));
   EXPECT_THAT(with("majority-vote + 0.5*format", [](auto& o) { o.evidence.votes = 8; }), "accepted");
 }
 

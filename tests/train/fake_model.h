@@ -58,8 +58,12 @@ class FakeModel final : public engine::Model {
     }
     return result;
   }
-  void load_adapters(const std::filesystem::path&) override { throw std::logic_error("the fake model has no adapters"); }
-  void save_merged(const std::filesystem::path&, const std::string&) const override { throw std::logic_error("the fake model has no weights"); }
+  void load_adapters(const std::filesystem::path&) override {
+    throw std::logic_error("the fake model has no adapters");
+  }
+  void save_merged(const std::filesystem::path&, const std::string&) const override {
+    throw std::logic_error("the fake model has no weights");
+  }
 
   void move_towards(const engine::Model& other, double share) override {
     weight += share * (dynamic_cast<const FakeModel&>(other).weight - weight);
@@ -91,9 +95,9 @@ class FakeModel final : public engine::Model {
 
   void set_writer(Writer writer) { writer_ = std::move(writer); }
 
-  double weight = 0;                         ///< the one parameter
+  double weight = 0;  ///< the one parameter
   std::int64_t prompts_sampled = 0;
-  mutable std::vector<FakeModel*> copies;    ///< that clone() made; owned by who asked
+  mutable std::vector<FakeModel*> copies;  ///< that clone() made; owned by who asked
 
  private:
   std::string alphabet_;

@@ -19,14 +19,17 @@ class CountingTask final : public tasks::Task {
   std::optional<std::string> answer_in(const tasks::Problem& problem, std::string_view response) const override {
     return sort_->answer_in(problem, response);
   }
-  std::optional<std::string_view> answer_place(const tasks::Problem& problem, std::string_view response) const override {
+  std::optional<std::string_view> answer_place(const tasks::Problem& problem,
+                                               std::string_view response) const override {
     return sort_->answer_place(problem, response);
   }
   bool correct(const tasks::Problem& problem, std::string_view answer) const override {
     ++graded;
     return sort_->correct(problem, answer);
   }
-  tasks::Document document(std::string_view mixture, base::Random& random) const override { return sort_->document(mixture, random); }
+  tasks::Document document(std::string_view mixture, base::Random& random) const override {
+    return sort_->document(mixture, random);
+  }
   std::string alphabet() const override { return sort_->alphabet(); }
   int response_limit() const override { return sort_->response_limit(); }
 
@@ -42,7 +45,8 @@ TEST(SampleGroups, WithoutGradingNoAnswerIsComparedWithALabelAndAllElseIsTheSame
     return random.below(2) == 0 ? std::string("#12") : std::string("#7");
   });
   const auto sample = [&](bool grading) {
-    return sample_groups(*model.model, model.tokenizer, task, take_problems(task, tasks::Split::kHeldOut, 0, 5), 6, {}, 3, grading);
+    return sample_groups(*model.model, model.tokenizer, task, take_problems(task, tasks::Split::kHeldOut, 0, 5), 6, {},
+                         3, grading);
   };
   const std::vector<Group> without = sample(false);
   EXPECT_EQ(task.graded, 0);

@@ -56,7 +56,11 @@ Batch random_batch(std::uint64_t seed, double spread) {
 }
 
 Batch single(double logprob, double old, double advantage) {
-  Batch batch{.logprob = {{logprob}}, .old_logprob = {{old}}, .reference = {}, .gradient = {}, .advantage = {advantage},
+  Batch batch{.logprob = {{logprob}},
+              .old_logprob = {{old}},
+              .reference = {},
+              .gradient = {},
+              .advantage = {advantage},
               .totals = {.tokens = 1, .responses = 1, .max_tokens = 1}};
   return batch;
 }
@@ -68,8 +72,12 @@ std::vector<PolicyLossOptions> every_combination() {
       for (const char* estimator : {"k1", "k2", "k3"})
         for (const double coefficient : {0.0, 0.05})
           for (const double high : {0.2, 0.28})
-            all.push_back({.clip_low = 0.2, .clip_high = high, .loss_aggregation = aggregation, .ratio_level = level,
-                           .kl_coefficient = coefficient, .kl_estimator = estimator});
+            all.push_back({.clip_low = 0.2,
+                           .clip_high = high,
+                           .loss_aggregation = aggregation,
+                           .ratio_level = level,
+                           .kl_coefficient = coefficient,
+                           .kl_estimator = estimator});
   return all;
 }
 
@@ -146,7 +154,11 @@ TEST(PolicyLoss, ClipsOnlyTheSideThatWouldGoFurther) {
 
 TEST(PolicyLoss, AggregationsWeighTokensAsTheirNamesSay) {
   // Two responses of 1 and 3 tokens, advantages 1 and -1, on-policy; length limit 10.
-  Batch batch{.logprob = {{-1}, {-1, -1, -1}}, .old_logprob = {}, .reference = {}, .gradient = {}, .advantage = {1, -1},
+  Batch batch{.logprob = {{-1}, {-1, -1, -1}},
+              .old_logprob = {},
+              .reference = {},
+              .gradient = {},
+              .advantage = {1, -1},
               .totals = {.tokens = 4, .responses = 2, .max_tokens = 10}};
   EXPECT_NEAR(batch.loss({.loss_aggregation = "token-mean"}).loss, (-1.0 + 3.0) / 4, 1e-12);
   EXPECT_NEAR(batch.loss({.loss_aggregation = "sequence-mean"}).loss, 0, 1e-12);
@@ -156,8 +168,12 @@ TEST(PolicyLoss, AggregationsWeighTokensAsTheirNamesSay) {
 }
 
 TEST(PolicyLoss, SequenceRatioIsTheGeometricMean) {
-  Batch batch{.logprob = {{-1, -2}}, .old_logprob = {{-1 - std::log(1.21), -2}}, .reference = {}, .gradient = {},
-              .advantage = {1}, .totals = {.tokens = 2, .responses = 1, .max_tokens = 2}};
+  Batch batch{.logprob = {{-1, -2}},
+              .old_logprob = {{-1 - std::log(1.21), -2}},
+              .reference = {},
+              .gradient = {},
+              .advantage = {1},
+              .totals = {.tokens = 2, .responses = 1, .max_tokens = 2}};
   const PolicyLossResult result = batch.loss({.loss_aggregation = "sequence-mean", .ratio_level = "sequence"});
   EXPECT_EQ(result.ratios, 1);
   EXPECT_NEAR(result.ratio_mean(), 1.1, 1e-12);
@@ -212,8 +228,12 @@ TEST(PolicyLoss, MicroBatchesAddUpToTheBatch) {
     const PolicyLossResult whole = batch.loss(options);
     PolicyLossResult parts;
     for (std::size_t i = 0; i < batch.logprob.size(); ++i) {
-      Batch one{.logprob = {batch.logprob[i]}, .old_logprob = {batch.old_logprob[i]}, .reference = {batch.reference[i]},
-                .gradient = {}, .advantage = {batch.advantage[i]}, .totals = batch.totals};
+      Batch one{.logprob = {batch.logprob[i]},
+                .old_logprob = {batch.old_logprob[i]},
+                .reference = {batch.reference[i]},
+                .gradient = {},
+                .advantage = {batch.advantage[i]},
+                .totals = batch.totals};
       parts.add(one.loss(options));
       EXPECT_EQ(one.gradient[0], batch.gradient[i]);
     }
@@ -235,8 +255,12 @@ TEST(PolicyLoss, FloatAgreesWithDouble) {
   const PolicyLossOptions options{.kl_coefficient = 0.1};
   const LossTotals totals{.tokens = 2, .responses = 1, .max_tokens = 2};
   const PolicyLossResult single_precision = policy_loss<float>({&response, 1}, totals, options);
-  Batch batch{.logprob = {{-1.5, -0.25}}, .old_logprob = {{-1.25, -0.5}}, .reference = {{-1, -1}}, .gradient = {},
-              .advantage = {0.5}, .totals = totals};
+  Batch batch{.logprob = {{-1.5, -0.25}},
+              .old_logprob = {{-1.25, -0.5}},
+              .reference = {{-1, -1}},
+              .gradient = {},
+              .advantage = {0.5},
+              .totals = totals};
   EXPECT_NEAR(single_precision.loss, batch.loss(options).loss, 1e-12);  // the inputs are exact in float
   for (std::size_t t = 0; t < 2; ++t) EXPECT_NEAR(gradient[t], batch.gradient[0][t], 1e-7);
 }

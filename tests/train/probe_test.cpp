@@ -34,7 +34,8 @@ class ProbeTest : public testing::Test {
     task = make_task({});
     policy.emplace(fake_text_model(kAlphabet, base_writer));
     base = policy->model->clone();
-    return Probe(*policy, *base, *task, probe_problems(options, *task, 100), options.probe, sampling_options({}, *task), 0, looks);
+    return Probe(*policy, *base, *task, probe_problems(options, *task, 100), options.probe, sampling_options({}, *task),
+                 0, looks);
   }
 
   TrainOptions options;
@@ -106,7 +107,8 @@ TEST_F(ProbeTest, ProblemsAreHeldOutOnesThatNothingElseMeasures) {
   const auto measured = held_out_problems(*task, 100);
   for (const tasks::Problem& problem : probe_problems(options, *task, 100)) {
     EXPECT_EQ(tasks::split_of(problem.prompt), tasks::Split::kHeldOut);
-    EXPECT_TRUE(std::none_of(measured.begin(), measured.end(), [&](const auto& other) { return other.id == problem.id; }));
+    EXPECT_TRUE(
+        std::none_of(measured.begin(), measured.end(), [&](const auto& other) { return other.id == problem.id; }));
   }
 }
 
@@ -117,7 +119,8 @@ TEST_F(ProbeTest, AFilesLabelsAreReadAsTheTaskWritesThem) {
     std::ofstream out(path);
     for (int i = 0; i < count; ++i) {
       out << fmt::format("{{\"prompt\": \"{}00?\"", i + 10);
-      if (i < count - 1 || last_is_labelled) out << fmt::format(", \"answer\": \"00{}\"", sorted(std::to_string(i + 10)).substr(1));
+      if (i < count - 1 || last_is_labelled)
+        out << fmt::format(", \"answer\": \"00{}\"", sorted(std::to_string(i + 10)).substr(1));
       out << "}\n";
     }
   };

@@ -81,7 +81,8 @@ class Prompts : public testing::Test {
     write("tokenizer_config.json", R"({"chat_template": "{{ messages[-1].role }}: {{ messages[-1].content }}"})");
     std::string rows;
     for (int i = 0; i < 40; ++i) {
-      rows += fmt::format("{{\"prompt\": [{{\"role\": \"user\", \"content\": \"{}+1=\"}}], \"answer\": {}}}\n", i, i + 1);
+      rows +=
+          fmt::format("{{\"prompt\": [{{\"role\": \"user\", \"content\": \"{}+1=\"}}], \"answer\": {}}}\n", i, i + 1);
     }
     write("chats.jsonl", rows);
     write("plain.jsonl", "{\"prompt\": \"1+1=\"}\n{\"prompt\": \"2+1=\"}\n");
@@ -95,8 +96,10 @@ class Prompts : public testing::Test {
 
   tasks::Problem first(const std::string& option, const std::string& file = "chats.jsonl") {
     const std::string path = (folder_ / file).string();
-    const auto task = make_task({.problems = {path}, .held_out_problems = {write("held.jsonl", "{\"prompt\": \"9+9=\"}\n")},
-                                 .chat_template = option}, folder_);
+    const auto task = make_task({.problems = {path},
+                                 .held_out_problems = {write("held.jsonl", "{\"prompt\": \"9+9=\"}\n")},
+                                 .chat_template = option},
+                                folder_);
     return take_problems(*task, tasks::Split::kTrain, 0, 1)[0];
   }
 
@@ -119,11 +122,14 @@ TEST_F(Prompts, ChatsAreWrittenByTheTemplateThatIsAskedFor) {
 }
 
 TEST_F(Prompts, BeginWithTheTokenThatTheTokenizerPutsBeforeEveryText) {
-  base::Json content = base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/bpe_gpt2/tokenizer.json");
+  base::Json content =
+      base::read_json_file(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/bpe_gpt2/tokenizer.json");
   content["post_processor"] = {
       {"type", "TemplateProcessing"},
-      {"single", {{{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
-                  {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}}},
+      {"single",
+       {{{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}},
+        {{"Sequence", {{"id", "A"}, {"type_id", 0}}}},
+        {{"SpecialToken", {{"id", "<|endoftext|>"}, {"type_id", 0}}}}}},
       {"pair", base::Json::array()},
       {"special_tokens", {{"<|endoftext|>", {{"id", "<|endoftext|>"}, {"ids", {0}}, {"tokens", {"<|endoftext|>"}}}}}}};
   write("tokenizer.json", content.dump());

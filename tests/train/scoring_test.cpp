@@ -29,8 +29,8 @@ class ScoringTest : public testing::Test {
       }
       return "#" + std::string(1 + random.below(3), '3');
     });
-    groups_ = sample_groups(*model.model, model.tokenizer, *task_, take_problems(*task_, tasks::Split::kTrain, 0, 6), 5, {},
-                            99);
+    groups_ = sample_groups(*model.model, model.tokenizer, *task_, take_problems(*task_, tasks::Split::kTrain, 0, 6), 5,
+                            {}, 99);
   }
 
   ScoredBatch score(const std::string& reward, const std::string& combine = "advantages",
@@ -87,7 +87,8 @@ TEST_F(ScoringTest, ASumSaysWhatEachTermPaysAndASingleRewardDoesNot) {
   EXPECT_NEAR(sum.metrics.at("reward.majority-vote").get<double>(), *score("majority-vote").signals.reward_mean, 1e-12);
   EXPECT_NEAR(sum.metrics.at("reward.format").get<double>(), *score("format").signals.reward_mean, 1e-12);
   EXPECT_NEAR(*sum.signals.reward_mean,
-              sum.metrics.at("reward.majority-vote").get<double>() - 2 * sum.metrics.at("reward.format").get<double>(), 1e-12);
+              sum.metrics.at("reward.majority-vote").get<double>() - 2 * sum.metrics.at("reward.format").get<double>(),
+              1e-12);
   EXPECT_TRUE(score("majority-vote").metrics.empty());
 }
 
@@ -98,7 +99,8 @@ TEST_F(ScoringTest, RewardAccuracyOfASumIsThatOfTheRolloutThatItsAdvantagesPayBe
   double best_is_right = 0, groups = 0;
   for (std::size_t g = 0; g < groups_.size(); ++g) {
     const auto& advantages = sum.advantages[g];
-    const auto best = static_cast<std::size_t>(std::max_element(advantages.begin(), advantages.end()) - advantages.begin());
+    const auto best =
+        static_cast<std::size_t>(std::max_element(advantages.begin(), advantages.end()) - advantages.begin());
     best_is_right += *groups_[g].correct[best] ? 1 : 0;
     ++groups;
   }

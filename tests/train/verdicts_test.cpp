@@ -130,7 +130,8 @@ TEST_F(VerdictsTest, AVerdictPaysAndSeveralPayTheirShare) {
     const ScoredBatch batch = Scoring(options_).score(step.groups, *task_, 0, 1);
     for (std::size_t i = 0; i < 12; ++i) EXPECT_EQ(batch.rewards[0][i], step.groups[0].answers[i] ? 1.0 : 0.0);
     int equal = 0;
-    for (std::size_t i = 0; i < 12; ++i) equal += batch.rewards[0][i] == (*step.groups[0].correct[i] ? 1.0 : 0.0) ? 1 : 0;
+    for (std::size_t i = 0; i < 12; ++i)
+      equal += batch.rewards[0][i] == (*step.groups[0].correct[i] ? 1.0 : 0.0) ? 1 : 0;
     ASSERT_TRUE(equal > 0 && equal < 12) << "wrong solutions are called right";
     // Only one verdict can be equal to the true reward; of several the rollout that is paid best is looked at.
     EXPECT_EQ(*batch.signals.reward_accuracy == equal / 12.0, readings == 1);

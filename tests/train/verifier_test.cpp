@@ -76,8 +76,12 @@ class FakeModel : public engine::Model {
   void save(const std::filesystem::path&) const override {}
   void save_optimizer(const std::filesystem::path&) const override {}
   void load_optimizer(const std::filesystem::path&) override {}
-  void load_adapters(const std::filesystem::path&) override { throw std::logic_error("the fake model has no adapters"); }
-  void save_merged(const std::filesystem::path&, const std::string&) const override { throw std::logic_error("the fake model has no weights"); }
+  void load_adapters(const std::filesystem::path&) override {
+    throw std::logic_error("the fake model has no adapters");
+  }
+  void save_merged(const std::filesystem::path&, const std::string&) const override {
+    throw std::logic_error("the fake model has no weights");
+  }
   void move_towards(const Model&, double) override { throw std::logic_error("a verifier does not move"); }
   std::unique_ptr<Model> clone() const override { return std::make_unique<FakeModel>(tokenizer_, reply_); }
 
@@ -171,10 +175,11 @@ TEST_F(VerifierTest, AQuestionBeginsAsTheTokenizerBeginsEveryText) {
   wanted.insert(wanted.begin(), 0);
   base::Json content = base::read_json_file(folder_ / "tokenizer.json");
   const std::string token = content["added_tokens"][0]["content"];
-  content["post_processor"] = {{"type", "TemplateProcessing"},
-                               {"single", {{{"SpecialToken", {{"id", token}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
-                               {"pair", base::Json::array()},
-                               {"special_tokens", {{token, {{"id", token}, {"ids", {0}}, {"tokens", {token}}}}}}};
+  content["post_processor"] = {
+      {"type", "TemplateProcessing"},
+      {"single", {{{"SpecialToken", {{"id", token}, {"type_id", 0}}}}, {{"Sequence", {{"id", "A"}, {"type_id", 0}}}}}},
+      {"pair", base::Json::array()},
+      {"special_tokens", {{token, {{"id", token}, {"ids", {0}}, {"tokens", {token}}}}}}};
   base::write_file(folder_ / "tokenizer.json", content.dump());
   EXPECT_EQ(asked(tokenizer::Tokenizer::load(folder_)), wanted);
 }
@@ -184,10 +189,10 @@ TEST_F(VerifierTest, EverySolutionOfAStepIsReadInOneCallAndEqualOnesShareTheirPr
   const Verifier verifier({.verifier_readings = 2}, *task);
   // Says True for every second sample of a prompt.
   FakeModel model(*tokenizer_, [](const std::string&, int sample) { return sample % 3 == 0 ? "T" : "F"; });
-  const auto verdicts = verifier.read(model, *tokenizer_,
-                                      {group_of(*task, "1,2,3:6=", {"#1+2+3", "x#1+2+3", "#1*2*3", "#1+2+3"}),
-                                       group_of(*task, "1,2,3:5=", {"#1+2+3"})},
-                                      0);
+  const auto verdicts = verifier.read(
+      model, *tokenizer_,
+      {group_of(*task, "1,2,3:6=", {"#1+2+3", "x#1+2+3", "#1*2*3", "#1+2+3"}), group_of(*task, "1,2,3:5=", {"#1+2+3"})},
+      0);
   EXPECT_EQ(model.calls, 1);
   ASSERT_EQ(model.prompts.size(), 3u);
   EXPECT_EQ(model.prompts[0].samples, 6);
@@ -302,7 +307,8 @@ TEST_F(VerifierTest, TemplatesThatCannotWorkAreRefused) {
     FAIL() << "it has no letters";
   } catch (const base::UserError& error) {
     EXPECT_THAT(error.what(), HasSubstr("--verifier-template"));
-    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos) << "one line, whatever the template has";
+    EXPECT_EQ(std::string_view(error.what()).find('\n'), std::string_view::npos)
+        << "one line, whatever the template has";
   }
   const Verifier spelt({.verifier_template = write("{problem}0{answer}1\n"), .verifier_max_new_tokens = 30}, *task);
   spelt.require_usable(digits, positions(33));

@@ -28,7 +28,8 @@ std::vector<Decoder::Slot> Decoder::slots() {
   for (std::size_t i = 0; i < layers_.size(); ++i) {
     LayerWeights& layer = layers_[i];
     const std::string prefix = fmt::format("model.layers.{}.", i);
-    const auto add = [&](at::Tensor& leaf, const std::vector<std::pair<const char*, std::vector<std::int64_t>>>& parts) {
+    const auto add = [&](at::Tensor& leaf,
+                         const std::vector<std::pair<const char*, std::vector<std::int64_t>>>& parts) {
       all.push_back({&leaf, {}});
       for (const auto& [name, shape] : parts) all.back().parts.emplace_back(prefix + name, shape);
     };
@@ -82,7 +83,9 @@ Decoder::Decoder(ModelConfig config, at::ScalarType dtype, bool has_masters, at:
       if (is_vector(slot)) of_vectors += numel(part.second);
     }
   }
-  const auto zeros = [&](std::int64_t count, at::ScalarType type) { return at::zeros({count}, at::TensorOptions().dtype(type).device(device)); };
+  const auto zeros = [&](std::int64_t count, at::ScalarType type) {
+    return at::zeros({count}, at::TensorOptions().dtype(type).device(device));
+  };
   if (dtype == at::kBFloat16) {
     rounded_ = zeros(total, at::kBFloat16);
     vectors_ = zeros(of_vectors, at::kFloat);
@@ -118,7 +121,8 @@ void Decoder::make_windows() {
     std::vector<std::int64_t> shape = slot.parts[0].second;
     for (std::size_t i = 1; i < slot.parts.size(); ++i) shape[0] += slot.parts[i].second[0];
     const bool is_apart = rounded_.defined() && is_vector(slot);
-    const at::Tensor window = is_apart ? vectors_.narrow(0, vector, numel(shape)) : computed_weights().narrow(0, offset, numel(shape));
+    const at::Tensor window =
+        is_apart ? vectors_.narrow(0, vector, numel(shape)) : computed_weights().narrow(0, offset, numel(shape));
     *slot.leaf = window.view(shape).detach().requires_grad_(!adapters_.defined() && !is_frozen());
     offset += numel(shape);
     if (is_apart) vector += numel(shape);
@@ -128,7 +132,8 @@ void Decoder::make_windows() {
   for (const AdapterSlot& slot : adapter_slots()) {
     Adapter adapter{.first_column = slot.first_column};
     for (at::Tensor* leaf : {&adapter.a, &adapter.b}) {
-      const std::vector<std::int64_t> shape = leaf == &adapter.a ? std::vector{lora_.rank, slot.inputs} : std::vector{slot.outputs, lora_.rank};
+      const std::vector<std::int64_t> shape =
+          leaf == &adapter.a ? std::vector{lora_.rank, slot.inputs} : std::vector{slot.outputs, lora_.rank};
       *leaf = adapters_.narrow(0, offset, numel(shape)).view(shape).detach().requires_grad_(true);
       offset += numel(shape);
     }
@@ -148,7 +153,8 @@ at::Tensor& Decoder::gradients() {
     };
     if (adapters_.defined()) {
       for (LayerWeights& layer : layers_) {
-        for (const auto* adapters : {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters}) {
+        for (const auto* adapters :
+             {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters}) {
           for (const Adapter& adapter : *adapters) {
             collect(adapter.a);
             collect(adapter.b);
@@ -166,7 +172,8 @@ const RotaryTable& Decoder::rotary(std::int64_t positions) {
   if (config_.rope_scaling.type == RopeType::kDynamic && positions > config_.max_position_embeddings) {
     // Beyond this length every frequency, those of earlier tokens too, would depend on how long the sequence becomes: what
     // a token was sampled with could not be what it is trained with.
-    base::user_error("model", "a sequence of {} tokens, want at most {} (max_position_embeddings) with rope_scaling \"dynamic\"",
+    base::user_error("model",
+                     "a sequence of {} tokens, want at most {} (max_position_embeddings) with rope_scaling \"dynamic\"",
                      positions, config_.max_position_embeddings);
   }
   if (!rotary_.cosine.defined() || rotary_.cosine.size(0) < positions) {
@@ -189,7 +196,8 @@ at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const Atte
     for (const Adapter& adapter : adapters) y = add_adapter(y, rows, adapter, adapter_scale());
     return y;
   };
-  const auto product = [&](const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters) {
+  const auto product = [&](const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias,
+                           const std::vector<Adapter>& adapters) {
     return corrected(linear_map(rows, weight, bias), rows, adapters);
   };
   /// x plus a projection of `rows`, which some families norm before they add it.
@@ -200,12 +208,15 @@ at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const Atte
   };
   const at::Tensor qkv = product(normed(x, layer.input_norm), layer.qkv, layer.qkv_bias, layer.qkv_adapters);
   const at::Tensor attended = attend(qkv);
-  const at::Tensor middle = add(x, attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm);
-  const at::Tensor gate_up = product(normed(middle, layer.mlp_norm), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters);
+  const at::Tensor middle =
+      add(x, attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm);
+  const at::Tensor gate_up =
+      product(normed(middle, layer.mlp_norm), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters);
   return add(middle, swiglu(gate_up), layer.down, layer.down_bias, layer.down_adapters, layer.mlp_out_norm);
 }
 
-at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit) {
+at::Tensor Decoder::run_layer(std::size_t index, const at::Tensor& x, const PackedBatch& batch,
+                              const LayerVisitor& visit) {
   const LayerWeights& layer = layers_[index];
   return run_layer(index, x, [&](const at::Tensor& qkv) {
     const at::Tensor prepared =
@@ -219,8 +230,8 @@ namespace {
 
 /// A layer that keeps only its input and is computed again on the way back.
 struct RecomputedLayer : torch::autograd::Function<RecomputedLayer> {
-  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, Decoder* decoder, std::int64_t layer,
-                            const PackedBatch* batch) {
+  static at::Tensor forward(torch::autograd::AutogradContext* context, const at::Tensor& x, Decoder* decoder,
+                            std::int64_t layer, const PackedBatch* batch) {
     context->save_for_backward({x});
     context->saved_data["decoder"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(decoder));
     context->saved_data["batch"] = static_cast<std::int64_t>(reinterpret_cast<std::intptr_t>(batch));
@@ -231,14 +242,17 @@ struct RecomputedLayer : torch::autograd::Function<RecomputedLayer> {
 
   static torch::autograd::variable_list backward(torch::autograd::AutogradContext* context,
                                                  const torch::autograd::variable_list& gradients) {
-    const auto pointer = [&](const char* name) { return static_cast<std::intptr_t>(context->saved_data[name].toInt()); };
+    const auto pointer = [&](const char* name) {
+      return static_cast<std::intptr_t>(context->saved_data[name].toInt());
+    };
     auto* const decoder = reinterpret_cast<Decoder*>(pointer("decoder"));
     const auto& batch = *reinterpret_cast<const PackedBatch*>(pointer("batch"));
     const at::Tensor x = context->get_saved_variables()[0].detach().requires_grad_(true);
     {
       const torch::AutoGradMode with_grad(true);
       // Its weights' gradients are collected where those of any layer are.
-      decoder->run_layer(static_cast<std::size_t>(context->saved_data["layer"].toInt()), x, batch).backward(gradients[0]);
+      decoder->run_layer(static_cast<std::size_t>(context->saved_data["layer"].toInt()), x, batch)
+          .backward(gradients[0]);
     }
     return {x.grad(), at::Tensor(), at::Tensor(), at::Tensor()};
   }
@@ -253,15 +267,17 @@ at::Tensor Decoder::forward(const PackedBatch& batch, const LayerVisitor& visit)
   // A layer that is computed again must be asked for a gradient although its input needs none.
   if (recompute && !x.requires_grad()) x.requires_grad_(true);
   for (std::size_t i = 0; i < layers_.size(); ++i) {
-    x = recompute ? RecomputedLayer::apply(x, this, static_cast<std::int64_t>(i), &batch) : run_layer(i, x, batch, visit);
+    x = recompute ? RecomputedLayer::apply(x, this, static_cast<std::int64_t>(i), &batch)
+                  : run_layer(i, x, batch, visit);
   }
   return x;
 }
 
 at::Tensor Decoder::head_states(const at::Tensor& hidden, const PackedBatch& batch) const {
-  const at::Tensor rows = by_kernels(hidden) ? at::from_blob(const_cast<std::int64_t*>(batch.head_rows.data()),
-                                                             {static_cast<std::int64_t>(batch.head_rows.size())}, at::kLong)
-                                             : tensors_of(batch, hidden.device()).head_rows;
+  const at::Tensor rows = by_kernels(hidden)
+                              ? at::from_blob(const_cast<std::int64_t*>(batch.head_rows.data()),
+                                              {static_cast<std::int64_t>(batch.head_rows.size())}, at::kLong)
+                              : tensors_of(batch, hidden.device()).head_rows;
   return rms_norm(at::index_select(hidden, 0, rows), final_norm_, config_.rms_norm_eps);
 }
 
@@ -327,7 +343,8 @@ std::shared_ptr<Decoder> Decoder::clone() const {
   }
   copy->gradients_ = at::Tensor();
   for (LayerWeights& layer : copy->layers_) {
-    for (auto* adapters : {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters}) adapters->clear();
+    for (auto* adapters : {&layer.qkv_adapters, &layer.output_adapters, &layer.gate_up_adapters, &layer.down_adapters})
+      adapters->clear();
   }
   copy->make_windows();
   return copy;
@@ -338,13 +355,17 @@ namespace {
 /// A floating-point type that weights may be stored in.
 at::ScalarType stored_type(const TensorView& view, const std::string& name, const std::string& file) {
   switch (view.dtype) {
-    case DType::kF64: return at::kDouble;
-    case DType::kF32: return at::kFloat;
-    case DType::kF16: return at::kHalf;
-    case DType::kBF16: return at::kBFloat16;
+    case DType::kF64:
+      return at::kDouble;
+    case DType::kF32:
+      return at::kFloat;
+    case DType::kF16:
+      return at::kHalf;
+    case DType::kBF16:
+      return at::kBFloat16;
     default:
-      base::user_error(file, "tensor '{}': dtype {} is not supported, want F32, BF16, F16 or F64",
-                       name, dtype_name(view.dtype));
+      base::user_error(file, "tensor '{}': dtype {} is not supported, want F32, BF16, F16 or F64", name,
+                       dtype_name(view.dtype));
   }
 }
 
@@ -385,8 +406,9 @@ void Decoder::load(const std::filesystem::path& folder) {
     if (config_.tie_word_embeddings && name == "lm_head.weight") {
       const auto head = checkpoint.get(name).bytes, embedding = checkpoint.get("model.embed_tokens.weight").bytes;
       if (head.size() == embedding.size() && std::memcmp(head.data(), embedding.data(), head.size()) == 0) continue;
-      base::user_error(checkpoint.file_of(name).string(),
-                       "tensor 'lm_head.weight' differs from the embedding, but config.json has tie_word_embeddings = true");
+      base::user_error(
+          checkpoint.file_of(name).string(),
+          "tensor 'lm_head.weight' differs from the embedding, but config.json has tie_word_embeddings = true");
     }
     base::user_error(checkpoint.file_of(name).string(), "tensor '{}' has no place in a {}", name, config_.architecture);
   }

@@ -45,9 +45,9 @@ class Decoder {
   const ModelConfig& config() const { return config_; }
   at::Device device() const { return weights_.device(); }
   kernels::HeadShape shape() const { return shape_; }
-  const at::Tensor& embedding() const { return embedding_; }          // [V, D]
-  const at::Tensor& final_norm() const { return final_norm_; }        // [D]
-  const at::Tensor& head() const { return head_; }                    // [V, D]; the embedding itself when tied
+  const at::Tensor& embedding() const { return embedding_; }    // [V, D]
+  const at::Tensor& final_norm() const { return final_norm_; }  // [D]
+  const at::Tensor& head() const { return head_; }              // [V, D]; the embedding itself when tied
   const std::vector<LayerWeights>& layers() const { return layers_; }
 
   /// All weights as one vector; the tensors above are windows into it, or, in bfloat16, hold what it rounds to.
@@ -118,7 +118,8 @@ class Decoder {
   using Attend = std::function<at::Tensor(const at::Tensor& qkv)>;
   at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const Attend& attend);
   /// The same where the rows are a batch's.
-  at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const PackedBatch& batch, const LayerVisitor& visit = {});
+  at::Tensor run_layer(std::size_t layer, const at::Tensor& x, const PackedBatch& batch,
+                       const LayerVisitor& visit = {});
 
  private:
   struct Slot;
@@ -135,9 +136,9 @@ class Decoder {
   ModelConfig config_;
   kernels::HeadShape shape_;
   HeadNorm head_norm_;
-  at::Tensor weights_;    // [P]
-  at::Tensor rounded_;    // [P] bfloat16 of `weights_`, or that itself without masters; undefined in other types
-  at::Tensor vectors_;    // beside it: all norms and biases, as float32
+  at::Tensor weights_;  // [P]
+  at::Tensor rounded_;  // [P] bfloat16 of `weights_`, or that itself without masters; undefined in other types
+  at::Tensor vectors_;  // beside it: all norms and biases, as float32
   LoraOptions lora_;
   at::Tensor adapters_;   // all adapters, undefined without
   at::Tensor gradients_;  // of what is trained, made at first use

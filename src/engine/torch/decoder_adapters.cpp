@@ -59,7 +59,8 @@ std::vector<Decoder::NamedWindow> Decoder::adapter_windows(const at::Tensor& fla
   std::int64_t offset = 0;
   for (const AdapterSlot& slot : const_cast<Decoder*>(this)->adapter_slots()) {
     const auto add = [&](const char* which, std::int64_t rows, std::int64_t columns) {
-      all.push_back({fmt::format("base_model.model.{}.{}.weight", slot.name, which), flat.narrow(0, offset, rows * columns).view({rows, columns})});
+      all.push_back({fmt::format("base_model.model.{}.{}.weight", slot.name, which),
+                     flat.narrow(0, offset, rows * columns).view({rows, columns})});
       offset += rows * columns;
     };
     add("lora_A", lora_.rank, slot.inputs);
@@ -81,7 +82,8 @@ std::vector<Decoder::NamedWindow> Decoder::merged_weights() const {
     const std::string_view name = adapters[i].name;
     const std::string target = std::string(name.substr(17, name.size() - 17 - std::strlen("lora_A.weight"))) + "weight";
     for (NamedWindow& entry : all) {
-      if (entry.name == target) entry.window = at::add(entry.window, at::mm(adapters[i + 1].window, adapters[i].window), adapter_scale());
+      if (entry.name == target)
+        entry.window = at::add(entry.window, at::mm(adapters[i + 1].window, adapters[i].window), adapter_scale());
     }
   }
   return all;

@@ -38,7 +38,8 @@ void prepare_process(const EngineOptions& options) {
 /// Weights under adapters are never trained.
 std::shared_ptr<Decoder> new_decoder(const ModelConfig& config, const EngineOptions& options, bool has_adapters) {
   const at::ScalarType type = options.precision == Precision::kBFloat16 ? at::kBFloat16 : at::kFloat;
-  return std::make_shared<Decoder>(config, type, /*has_masters=*/!options.is_frozen && !has_adapters, find_device(options.device));
+  return std::make_shared<Decoder>(config, type, /*has_masters=*/!options.is_frozen && !has_adapters,
+                                   find_device(options.device));
 }
 
 /// `lora`: rank 0 for none. `adapters`: the folder that has them, empty for new ones.
@@ -55,12 +56,14 @@ std::unique_ptr<Model> open(const std::filesystem::path& folder, const EngineOpt
   prepare_process(options);
   const auto adapter = read_adapter_config(folder);
   if (adapter && options.lora.rank > 0) {
-    base::user_error("model", "{} is an adapter already, want the model itself to train adapters over", folder.string());
+    base::user_error("model", "{} is an adapter already, want the model itself to train adapters over",
+                     folder.string());
   }
   const std::filesystem::path weights = adapter ? adapter->base : folder;
   auto decoder = new_decoder(read_model_config(weights), options, adapter.has_value() || options.lora.rank > 0);
   decoder->load(weights);
-  return finish(std::move(decoder), options, adapter ? adapter->lora : options.lora, weights, adapter ? folder : std::filesystem::path());
+  return finish(std::move(decoder), options, adapter ? adapter->lora : options.lora, weights,
+                adapter ? folder : std::filesystem::path());
 }
 
 std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, const EngineOptions& options) {
@@ -73,10 +76,12 @@ std::unique_ptr<Model> create(const ModelConfig& config, std::uint64_t seed, con
 std::string versions() {
   const std::string cuda = cuda::description();
   return fmt::format("PyTorch {}, {} threads, {}, products of bfloat16 in {}{}{}", TORCH_VERSION, at::get_num_threads(),
-                     at::get_cpu_capability(), kernels::multiplies_bfloat16() ? "bfloat16" : "float32", cuda.empty() ? "" : ", ", cuda);
+                     at::get_cpu_capability(), kernels::multiplies_bfloat16() ? "bfloat16" : "float32",
+                     cuda.empty() ? "" : ", ", cuda);
 }
 
-const LibraryTable kTable = {WHET_ENGINE_INTERFACE, open, create, versions, measure_gemm_seconds, measure_memory_bandwidth};
+const LibraryTable kTable = {WHET_ENGINE_INTERFACE,   open, create, versions, measure_gemm_seconds,
+                             measure_memory_bandwidth};
 
 }  // namespace
 }  // namespace whet::engine

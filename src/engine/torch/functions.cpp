@@ -61,7 +61,8 @@ void keep_linear(AutogradContext* context, const at::Tensor& x, const at::Tensor
 }
 
 struct Linear : Function<Linear> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight, const MaybeTensor& bias) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& x, const at::Tensor& weight,
+                            const MaybeTensor& bias) {
     keep_linear(context, x, weight, bias);
     return times_transposed(x, weight, {}, bias.value_or(at::Tensor()));
   }
@@ -72,8 +73,8 @@ struct Linear : Function<Linear> {
 };
 
 struct LinearAdd : Function<LinearAdd> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
-                            const MaybeTensor& bias) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& residual, const at::Tensor& x,
+                            const at::Tensor& weight, const MaybeTensor& bias) {
     keep_linear(context, x, weight, bias);
     return times_transposed(x, weight, residual, bias.value_or(at::Tensor()));
   }
@@ -88,7 +89,8 @@ struct LinearAdd : Function<LinearAdd> {
 
 /// Rows of a table. Unlike the library's, its gradient needs no second table.
 struct Embedding : Function<Embedding> {
-  static at::Tensor forward(AutogradContext* context, const at::Tensor& table, const PackedBatch& batch, const at::Tensor& ids) {
+  static at::Tensor forward(AutogradContext* context, const at::Tensor& table, const PackedBatch& batch,
+                            const at::Tensor& ids) {
     context->saved_data["sizes"] = table.sizes().vec();
     keep_place(context, "table", table);
     keep_batch(context, batch);
@@ -103,7 +105,8 @@ struct Embedding : Function<Embedding> {
     if (target.add.defined()) {
       by_type(dy, [&](auto zero) {
         using T = decltype(zero);
-        kernels::add_to_rows(dy.const_data_ptr<T>(), batch.ids.data(), target.add.data_ptr<T>(), dy.size(0), dy.size(1));
+        kernels::add_to_rows(dy.const_data_ptr<T>(), batch.ids.data(), target.add.data_ptr<T>(), dy.size(0),
+                             dy.size(1));
       });
     }
     return {target.result, at::Tensor(), at::Tensor()};
@@ -112,10 +115,12 @@ struct Embedding : Function<Embedding> {
 
 /// Adds scale * v to some of y's columns, in place.
 struct AddColumns : Function<AddColumns> {
-  static at::Tensor forward(AutogradContext* context, at::Tensor y, const at::Tensor& v, std::int64_t first, double scale) {
+  static at::Tensor forward(AutogradContext* context, at::Tensor y, const at::Tensor& v, std::int64_t first,
+                            double scale) {
     by_type(y, [&](auto zero) {
       using T = decltype(zero);
-      kernels::add_columns(y.data_ptr<T>(), v.const_data_ptr<T>(), y.size(0), y.size(1), first, v.size(1), static_cast<T>(scale));
+      kernels::add_columns(y.data_ptr<T>(), v.const_data_ptr<T>(), y.size(0), y.size(1), first, v.size(1),
+                           static_cast<T>(scale));
     });
     context->mark_dirty({y});
     context->saved_data["first"] = first;
@@ -125,7 +130,8 @@ struct AddColumns : Function<AddColumns> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const at::Tensor dv = gradients[0].narrow(1, context->saved_data["first"].toInt(), context->saved_data["width"].toInt())
+    const at::Tensor dv = gradients[0]
+                              .narrow(1, context->saved_data["first"].toInt(), context->saved_data["width"].toInt())
                               .mul(context->saved_data["scale"].toDouble());
     return {gradients[0], dv, at::Tensor(), at::Tensor()};
   }
@@ -196,14 +202,15 @@ struct PrepareHeads : Function<PrepareHeads> {
   static at::Tensor forward(AutogradContext* context, const at::Tensor& qkv, const MaybeTensor& maybe_query_weight,
                             const MaybeTensor& maybe_key_weight, const at::Tensor& cosine, const at::Tensor& sine,
                             const PackedBatch& batch, kernels::HeadShape shape, HeadNorm norm, double epsilon) {
-    const at::Tensor query_weight = maybe_query_weight.value_or(at::Tensor()), key_weight = maybe_key_weight.value_or(at::Tensor());
+    const at::Tensor query_weight = maybe_query_weight.value_or(at::Tensor()),
+                     key_weight = maybe_key_weight.value_or(at::Tensor());
     at::Tensor prepared = at::empty_like(qkv);
     at::Tensor inverse_rms = at::empty({qkv.size(0), shape.query_heads + shape.key_heads}, qkv.options());
     by_type(qkv, [&](auto zero) {
       using T = decltype(zero);
-      kernels::prepare_heads(qkv.const_data_ptr<T>(), prepared.data_ptr<T>(), pointer<T>(query_weight), pointer<T>(key_weight),
-                             inverse_rms.data_ptr<T>(), batch.positions.data(), cosine.const_data_ptr<T>(),
-                             sine.const_data_ptr<T>(), qkv.size(0), shape, norm, epsilon);
+      kernels::prepare_heads(qkv.const_data_ptr<T>(), prepared.data_ptr<T>(), pointer<T>(query_weight),
+                             pointer<T>(key_weight), inverse_rms.data_ptr<T>(), batch.positions.data(),
+                             cosine.const_data_ptr<T>(), sine.const_data_ptr<T>(), qkv.size(0), shape, norm, epsilon);
     });
     context->save_for_backward({qkv, query_weight, key_weight, inverse_rms, cosine, sine});
     context->saved_data["norm"] = static_cast<std::int64_t>(norm);
@@ -225,8 +232,8 @@ struct PrepareHeads : Function<PrepareHeads> {
     by_type(d_qkv, [&](auto zero) {
       using T = decltype(zero);
       const auto target = [](const at::Tensor& tensor) { return tensor.defined() ? tensor.data_ptr<T>() : nullptr; };
-      kernels::prepare_heads_backward(d_prepared.const_data_ptr<T>(), saved[0].const_data_ptr<T>(), pointer<T>(saved[1]),
-                                      pointer<T>(saved[2]), saved[3].const_data_ptr<T>(),
+      kernels::prepare_heads_backward(d_prepared.const_data_ptr<T>(), saved[0].const_data_ptr<T>(),
+                                      pointer<T>(saved[1]), pointer<T>(saved[2]), saved[3].const_data_ptr<T>(),
                                       kept_batch(context).positions.data(), saved[4].const_data_ptr<T>(),
                                       saved[5].const_data_ptr<T>(), d_qkv.data_ptr<T>(), target(d_query_weight),
                                       target(d_key_weight), d_qkv.size(0), kept_shape(context), norm);
@@ -271,7 +278,8 @@ struct Attention : Function<Attention> {
 at::Tensor linear_map(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
   return Linear::apply(x, weight, maybe(bias));
 }
-at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias) {
+at::Tensor add_linear_map(const at::Tensor& residual, const at::Tensor& x, const at::Tensor& weight,
+                          const at::Tensor& bias) {
   return LinearAdd::apply(residual, x, weight, maybe(bias));
 }
 at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& adapter, double scale) {
@@ -281,7 +289,8 @@ at::Tensor add_adapter(const at::Tensor& y, const at::Tensor& x, const Adapter& 
 }
 at::Tensor embed_tokens(const at::Tensor& table, const PackedBatch& batch) {
   if (!by_kernels(table)) return plain::embed_tokens(table, batch);
-  return Embedding::apply(table, batch, at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong));
+  return Embedding::apply(table, batch,
+                          at::from_blob(const_cast<std::int64_t*>(batch.ids.data()), {batch.rows()}, at::kLong));
 }
 at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilon) {
   if (!by_kernels(x)) return plain::rms_norm(x, weight, epsilon);
@@ -294,11 +303,14 @@ at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, 
                          const PackedBatch& batch, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
                          double epsilon) {
   if (!by_kernels(qkv)) {
-    return plain::prepare_heads(qkv, query_weight, key_weight, tensors_of(batch, qkv.device()).positions, rotary, shape, norm, epsilon);
+    return plain::prepare_heads(qkv, query_weight, key_weight, tensors_of(batch, qkv.device()).positions, rotary, shape,
+                                norm, epsilon);
   }
-  return PrepareHeads::apply(qkv, maybe(query_weight), maybe(key_weight), rotary.cosine, rotary.sine, batch, shape, norm, epsilon);
+  return PrepareHeads::apply(qkv, maybe(query_weight), maybe(key_weight), rotary.cosine, rotary.sine, batch, shape,
+                             norm, epsilon);
 }
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window) {
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape,
+                     std::int64_t window) {
   if (!by_kernels(prepared)) return plain::attention(prepared, batch, shape, window);
   return Attention::apply(prepared, batch, shape, window);
 }

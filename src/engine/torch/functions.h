@@ -41,7 +41,8 @@ at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, 
 
 /// prepared: [N, (Hq + 2 Hk) W] -> [N, Hq W]; queries see the newest `window` tokens (0: all). `batch` must outlive the
 /// backward pass.
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window = 0);
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape,
+                     std::int64_t window = 0);
 
 /// Where a weight's gradient is added to; undefined: handed back to autograd, which needs memory for one more of it.
 struct HeadGradient {
@@ -50,8 +51,8 @@ struct HeadGradient {
 
 /// log softmax(hidden W^T / temperature) at the batch's targets. hidden: [H, D] (the head rows), weight: [V, D] -> [R].
 /// The logits of all rows never exist at once: they are computed some rows at a time, and again on the way back.
-at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature,
-                           const HeadGradient& weight_gradient = {});
+at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                           double temperature, const HeadGradient& weight_gradient = {});
 
 /// log pi of the batch's targets and what the distribution that each was drawn from says, [R] each.
 struct TargetStatistics {
@@ -62,6 +63,7 @@ struct TargetStatistics {
 };
 
 /// As target_logprobs, with the statistics, from one walk over the logits of some rows at a time. Keeps no gradient.
-TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature);
+TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                                   double temperature);
 
 }  // namespace whet::engine

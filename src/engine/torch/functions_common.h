@@ -81,8 +81,8 @@ void with_weight(const at::Tensor& weight, const Body& body) {
 
 /// x W^T + residual + bias, the last two where defined, into `y`. Float adds what it can while the product's sums are in
 /// registers.
-inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::Tensor& weight, const at::Tensor& residual = {},
-                                  const at::Tensor& bias = {}) {
+inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::Tensor& weight,
+                                  const at::Tensor& residual = {}, const at::Tensor& bias = {}) {
   if (by_library(x)) {
     at::mm_out(y, x, widened(weight, x).t());
     if (residual.defined()) y.add_(residual);
@@ -96,7 +96,8 @@ inline void times_transposed_into(at::Tensor y, const at::Tensor& x, const at::T
     add = {bias.const_data_ptr<float>(), /*one_row=*/true};
   }
   with_weight(weight, [&](const auto* w) {
-    kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add, y.data_ptr<float>());
+    kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add,
+                                y.data_ptr<float>());
   });
   if (residual.defined() && bias.defined()) {
     kernels::add_row(y.data_ptr<float>(), bias.const_data_ptr<float>(), y.size(0), y.size(1));
@@ -115,19 +116,21 @@ inline void times_plain(const at::Tensor& dy, const at::Tensor& weight, at::Tens
     at::mm_out(dx, dy, widened(weight, dy));
   } else {
     with_weight(weight, [&](const auto* w) {
-      kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), w, weight.size(0), weight.size(1), dx.data_ptr<float>());
+      kernels::product_plain(dy.const_data_ptr<float>(), dy.size(0), w, weight.size(0), weight.size(1),
+                             dx.data_ptr<float>());
     });
   }
 }
 
 /// dW += dy^T x, in the arithmetic that `weight` is multiplied in.
-inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight, at::Tensor d_weight) {
+inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, const at::Tensor& weight,
+                                 at::Tensor d_weight) {
   if (by_library(dy)) {
     d_weight.addmm_(dy.t(), x);
   } else {
     with_weight(weight, [&]<class W>(const W*) {
-      kernels::add_transposed_product<W>(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1), x.size(1),
-                                         d_weight.data_ptr<float>());
+      kernels::add_transposed_product<W>(dy.const_data_ptr<float>(), x.const_data_ptr<float>(), dy.size(0), dy.size(1),
+                                         x.size(1), d_weight.data_ptr<float>());
     });
   }
 }

@@ -24,7 +24,8 @@ struct TargetsByRow {
     for (std::size_t h = 1; h < start.size(); ++h) start[h] += start[h - 1];
     std::vector<std::int64_t> next(start.begin(), start.end() - 1);
     for (std::size_t r = 0; r < batch.target_heads.size(); ++r) {
-      order[static_cast<std::size_t>(next[static_cast<std::size_t>(batch.target_heads[r])]++)] = static_cast<std::int64_t>(r);
+      order[static_cast<std::size_t>(next[static_cast<std::size_t>(batch.target_heads[r])]++)] =
+          static_cast<std::int64_t>(r);
     }
   }
 
@@ -67,8 +68,8 @@ at::Tensor walk(const at::Tensor& hidden, const at::Tensor& weight, const Packed
     kernels::summarise_rows(logit, row + begin, rows, vocabulary, inverse_temperature, with_statistics);
     targets.each(begin, rows, [&](std::int64_t h, std::size_t r) {
       visit(r,
-            static_cast<T>(kernels::log_probability(logit[(h - begin) * vocabulary + batch.target_ids[r]], row[h].largest,
-                                                    row[h].log_sum, inverse_temperature)),
+            static_cast<T>(kernels::log_probability(logit[(h - begin) * vocabulary + batch.target_ids[r]],
+                                                    row[h].largest, row[h].log_sum, inverse_temperature)),
             row[h]);
     });
   }
@@ -105,7 +106,9 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const auto place = context->saved_data.find("weight_gradient");
     const bool is_placed = place != context->saved_data.end();
     const bool is_wanted = is_placed || context->needs_input_grad(1);
-    at::Tensor d_weight = is_placed ? place->second.toTensor() : is_wanted ? at::zeros(weight.sizes(), hidden.options()) : at::Tensor();
+    at::Tensor d_weight = is_placed   ? place->second.toTensor()
+                          : is_wanted ? at::zeros(weight.sizes(), hidden.options())
+                                      : at::Tensor();
     const TargetsByRow targets(batch);
     const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(hidden.size(0), vocabulary);
     const at::Tensor place_of_logits = at::empty({chunk, vocabulary}, hidden.options());
@@ -118,9 +121,11 @@ struct TargetLogprobs : Function<TargetLogprobs> {
         const T inverse_temperature = static_cast<T>(1.0 / temperature);
         const T* d = d_logprobs.const_data_ptr<T>();
         std::vector<T> row_sums(static_cast<std::size_t>(rows), T(0));
-        targets.each(begin, rows, [&](std::int64_t h, std::size_t r) { row_sums[static_cast<std::size_t>(h - begin)] += d[r]; });
+        targets.each(begin, rows,
+                     [&](std::int64_t h, std::size_t r) { row_sums[static_cast<std::size_t>(h - begin)] += d[r]; });
         T* out = d_logits.data_ptr<T>();
-        kernels::scaled_softmax_rows(out, summaries_of<T>(summaries) + begin, row_sums.data(), rows, vocabulary, inverse_temperature);
+        kernels::scaled_softmax_rows(out, summaries_of<T>(summaries) + begin, row_sums.data(), rows, vocabulary,
+                                     inverse_temperature);
         targets.each(begin, rows, [&](std::int64_t h, std::size_t r) {
           out[(h - begin) * vocabulary + batch.target_ids[r]] += d[r] * inverse_temperature;
         });
@@ -135,14 +140,15 @@ struct TargetLogprobs : Function<TargetLogprobs> {
 
 }  // namespace
 
-at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature,
-                           const HeadGradient& weight_gradient) {
+at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                           double temperature, const HeadGradient& weight_gradient) {
   if (!by_kernels(hidden)) return plain::target_logprobs(hidden, weight, batch, temperature, weight_gradient);
   return TargetLogprobs::apply(hidden, weight_gradient.tensor.defined() ? weight.detach() : weight, batch, temperature,
                                weight_gradient);
 }
 
-TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature) {
+TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                                   double temperature) {
   if (!by_kernels(hidden)) return plain::target_statistics(hidden, weight, batch, temperature);
   const torch::NoGradGuard no_grad;
   TargetStatistics result;

@@ -50,8 +50,9 @@ void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* ke
 /// d_qkv (written) from d_prepared; the weights' gradients are added to.
 template <class T>
 void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_weight, const T* key_weight,
-                            const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
-                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm);
+                            const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine,
+                            T* d_qkv, T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape,
+                            HeadNorm norm);
 
 /// Summed up in blocks of one size in order, so that the same bits come out for any number of threads.
 double sum_of_squares(const float* values, std::int64_t count);
@@ -61,7 +62,8 @@ template <class T>
 void add_to_rows(const T* x, const std::int64_t* ids, T* table, std::int64_t rows, std::int64_t width);
 /// y[r][first + i] += scale * v[r][i]. y: [rows, y_width], v: [rows, v_width].
 template <class T>
-void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std::int64_t first, std::int64_t v_width, T scale);
+void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std::int64_t first, std::int64_t v_width,
+                 T scale);
 /// y[r] += row for each row. y: [rows, width].
 template <class T>
 void add_row(T* y, const T* row, std::int64_t rows, std::int64_t width);
@@ -81,8 +83,8 @@ void attention_backward(const T* d_out, const T* prepared, const T* out, const T
 /// What a row of logits says of its distribution at a temperature; the last three only where they were asked for.
 template <class T>
 struct RowSummary {
-  T largest = 0;        ///< logit
-  double log_sum = 0;   ///< log sum_v e^((logits[v] - largest) * inverse_temperature)
+  T largest = 0;       ///< logit
+  double log_sum = 0;  ///< log sum_v e^((logits[v] - largest) * inverse_temperature)
   T entropy = 0;
   T self_certainty = 0;
   T gap = 0;
@@ -90,12 +92,12 @@ struct RowSummary {
 
 /// One walk over each row. logits: [rows, vocabulary], summaries: [rows].
 template <class T>
-void summarise_rows(const T* logits, RowSummary<T>* summaries, std::int64_t rows, std::int64_t vocabulary, T inverse_temperature,
-                    bool with_statistics);
+void summarise_rows(const T* logits, RowSummary<T>* summaries, std::int64_t rows, std::int64_t vocabulary,
+                    T inverse_temperature, bool with_statistics);
 /// In place: logits[r, v] becomes -row_factors[r] * inverse_temperature * softmax[r, v].
 template <class T>
-void scaled_softmax_rows(T* logits, const RowSummary<T>* summaries, const T* row_factors, std::int64_t rows, std::int64_t vocabulary,
-                         T inverse_temperature);
+void scaled_softmax_rows(T* logits, const RowSummary<T>* summaries, const T* row_factors, std::int64_t rows,
+                         std::int64_t vocabulary, T inverse_temperature);
 
 /// Keys and values of a run of tokens, as decoding reads them: head by head; a head's keys in blocks of kTogether tokens, number
 /// by number ([blocks, width, kTogether]), its values token by token ([capacity, width]).
@@ -119,8 +121,8 @@ void store_key_value(const float* row, HeadShape shape, std::int64_t token, cons
 struct CachedKeys {
   KeyValueCache prefix;
   std::int64_t prefix_length = 0;
-  KeyValueCache own;         ///< token `length` is written by decode_attention
-  std::int64_t length = 0;   ///< tokens that are stored before the call
+  KeyValueCache own;        ///< token `length` is written by decode_attention
+  std::int64_t length = 0;  ///< tokens that are stored before the call
 };
 
 /// Stores each sequence's new key and value, then attends to the newest `window` tokens (0: all).

@@ -47,7 +47,8 @@ WHET_INLINE void add_outer(const T* a, std::int64_t a_stride, const T* b, std::i
                            std::int64_t rows) {
   for (std::int64_t tile = 0; tile < b_stride; tile += kTile) {
     T rows_of_b[kQueries][kTile];  // stay in registers: the compiler cannot know that target is not b
-    for (std::int64_t u = 0; u < kQueries; ++u) std::memcpy(rows_of_b[u], b + u * b_stride + tile, sizeof(rows_of_b[u]));
+    for (std::int64_t u = 0; u < kQueries; ++u)
+      std::memcpy(rows_of_b[u], b + u * b_stride + tile, sizeof(rows_of_b[u]));
     for (std::int64_t j = 0; j < rows; ++j) {
       T* row = target + j * b_stride + tile;
       T sum[kTile];
@@ -110,8 +111,8 @@ WHET_INLINE T exponentials(T* scores, std::int64_t begin, std::int64_t end, T sh
 /// The keys and values that the queries of one group see, for one key head, laid out for the products above.
 template <class T>
 struct Laid {
-  std::int64_t capacity = 0;   ///< prefix plus longest segment, padded
-  std::int64_t width = 0;      ///< head width, padded
+  std::int64_t capacity = 0;                          ///< prefix plus longest segment, padded
+  std::int64_t width = 0;                             ///< head width, padded
   std::vector<T> keys, values;                        ///< [capacity, width]
   std::vector<T> keys_transposed, values_transposed;  ///< [width, capacity]
   std::vector<T> d_keys, d_values;                    ///< [capacity, width]
@@ -147,7 +148,9 @@ struct Job {
   std::int64_t window;  ///< 0: none
 
   /// First key that the query at this position of its sequence sees.
-  std::int64_t first_seen(std::int64_t position) const { return window > 0 ? std::max<std::int64_t>(0, position + 1 - window) : 0; }
+  std::int64_t first_seen(std::int64_t position) const {
+    return window > 0 ? std::max<std::int64_t>(0, position + 1 - window) : 0;
+  }
   std::int64_t key_column() const { return (shape.query_heads + key_head) * shape.width; }
   std::int64_t value_column() const { return (shape.query_heads + shape.key_heads + key_head) * shape.width; }
   std::int64_t queries_per_key() const { return shape.query_heads / shape.key_heads; }
@@ -155,7 +158,8 @@ struct Job {
 
 /// Lays rows [begin, begin + count) of the packed batch at positions [at, at + count).
 template <class T>
-WHET_INLINE void lay(const Job<T>& job, Laid<T>& laid, std::int64_t begin, std::int64_t count, std::int64_t at, bool backward) {
+WHET_INLINE void lay(const Job<T>& job, Laid<T>& laid, std::int64_t begin, std::int64_t count, std::int64_t at,
+                     bool backward) {
   const std::int64_t stride = job.shape.qkv_width();
   for (std::int64_t i = 0; i < count; ++i) {
     const T* key = job.prepared + (begin + i) * stride + job.key_column();
@@ -171,10 +175,11 @@ WHET_INLINE void lay(const Job<T>& job, Laid<T>& laid, std::int64_t begin, std::
 
 /// Up to kQueries query rows of one head, scaled, into laid.query; rows that do not exist are zero.
 template <class T>
-WHET_INLINE void load_rows(const T* source, std::int64_t stride, std::int64_t count, std::int64_t width, T factor, T* target,
-                           std::int64_t target_stride) {
+WHET_INLINE void load_rows(const T* source, std::int64_t stride, std::int64_t count, std::int64_t width, T factor,
+                           T* target, std::int64_t target_stride) {
   for (std::int64_t u = 0; u < kQueries; ++u) {
-    for (std::int64_t c = 0; c < width; ++c) target[u * target_stride + c] = u < count ? source[u * stride + c] * factor : T(0);
+    for (std::int64_t c = 0; c < width; ++c)
+      target[u * target_stride + c] = u < count ? source[u * stride + c] * factor : T(0);
   }
 }
 
@@ -196,9 +201,10 @@ WHET_INLINE void forward_job(const Job<T>& job, Laid<T>& laid, T* out, T* log_su
         const std::int64_t count = std::min(kQueries, segment.length - q);
         const std::int64_t row = segment.begin + q;
         const std::int64_t seen = segment.prefix_length + q + count;  // by the last query of the block
-        const std::int64_t from = job.first_seen(segment.prefix_length + q) / kTile * kTile;  // products begin at a tile
-        load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width, scale,
-                  laid.query.data(), laid.width);
+        const std::int64_t from =
+            job.first_seen(segment.prefix_length + q) / kTile * kTile;  // products begin at a tile
+        load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width,
+                  scale, laid.query.data(), laid.width);
         tile_product(laid.query.data(), laid.width, laid.keys_transposed.data() + from, laid.capacity,
                      laid.scores.data() + from, laid.capacity, shape.width, seen - from);
         const std::int64_t end = padded(seen);
@@ -270,8 +276,8 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
         const std::int64_t seen = segment.prefix_length + q + count;
         const std::int64_t from = job.first_seen(segment.prefix_length + q) / kTile * kTile;
         const T* d_rows = d_out + row * shape.query_width() + head * shape.width;
-        load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width, scale,
-                  laid.query.data(), laid.width);
+        load_rows(job.prepared + row * shape.qkv_width() + head * shape.width, shape.qkv_width(), count, shape.width,
+                  scale, laid.query.data(), laid.width);
         load_rows(d_rows, shape.query_width(), count, shape.width, T(1), laid.d_out.data(), laid.width);
         tile_product(laid.query.data(), laid.width, laid.keys_transposed.data() + from, laid.capacity,
                      laid.scores.data() + from, laid.capacity, shape.width, seen - from);
@@ -328,8 +334,8 @@ WHET_MULTIVERSION void run_backward(const Job<float>& job, Laid<float>& laid, co
                                     const float* log_sum, float* d_prepared) {
   backward_job(job, laid, d_out, out, log_sum, d_prepared);
 }
-void run_backward(const Job<double>& job, Laid<double>& laid, const double* d_out, const double* out, const double* log_sum,
-                  double* d_prepared) {
+void run_backward(const Job<double>& job, Laid<double>& laid, const double* d_out, const double* out,
+                  const double* log_sum, double* d_prepared) {
   backward_job(job, laid, d_out, out, log_sum, d_prepared);
 }
 
@@ -365,13 +371,12 @@ void attention(const T* prepared, T* out, T* log_sum, const PackedBatch& batch, 
 template <class T>
 void attention_backward(const T* d_out, const T* prepared, const T* out, const T* log_sum, T* d_prepared,
                         const PackedBatch& batch, HeadShape shape, std::int64_t window) {
-  for_each_job(prepared, batch, shape, window, true, [&](const Job<T>& job, Laid<T>& laid) {
-    run_backward(job, laid, d_out, out, log_sum, d_prepared);
-  });
+  for_each_job(prepared, batch, shape, window, true,
+               [&](const Job<T>& job, Laid<T>& laid) { run_backward(job, laid, d_out, out, log_sum, d_prepared); });
 }
 
-#define WHET_INSTANTIATE(T)                                                                                       \
-  template void attention<T>(const T*, T*, T*, const PackedBatch&, HeadShape, std::int64_t);                      \
+#define WHET_INSTANTIATE(T)                                                                                      \
+  template void attention<T>(const T*, T*, T*, const PackedBatch&, HeadShape, std::int64_t);                     \
   template void attention_backward<T>(const T*, const T*, const T*, const T*, T*, const PackedBatch&, HeadShape, \
                                       std::int64_t);
 WHET_INSTANTIATE(float)

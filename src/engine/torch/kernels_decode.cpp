@@ -38,7 +38,8 @@ WHET_INLINE void score_blocks(const float* query, const float* keys, std::int64_
 
 /// scores[j] = query . key for keys [begin, end), both multiples of kLanes.
 template <std::int64_t kWidth>
-WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t begin, std::int64_t end, std::int64_t width, float* scores) {
+WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t begin, std::int64_t end,
+                            std::int64_t width, float* scores) {
   constexpr std::int64_t kBlocks = 4;
   std::int64_t j = begin;
   for (; j + kBlocks * kLanes <= end; j += kBlocks * kLanes) {
@@ -94,13 +95,15 @@ WHET_INLINE void add_value(float weight, const float* value, std::int64_t width,
 /// result += sum_j weights[j] * values[j]. Narrow heads are summed in several places, so that an addition need not wait for
 /// the one before it.
 template <std::int64_t kWidth>
-WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t width, float* result) {
+WHET_INLINE void add_values(const float* weights, const float* values, std::int64_t count, std::int64_t width,
+                            float* result) {
   constexpr std::int64_t kPlaces = kWidth == 0 || kWidth > 64 ? 1 : kWidth > 32 ? 2 : 4;
   std::int64_t j = 0;
   if constexpr (kPlaces > 1) {
     float place[kPlaces][kWidth] = {};
     for (; j + kPlaces <= count; j += kPlaces) {
-      for (std::int64_t u = 0; u < kPlaces; ++u) add_value<kWidth>(weights[j + u], values + (j + u) * kWidth, width, place[u]);
+      for (std::int64_t u = 0; u < kPlaces; ++u)
+        add_value<kWidth>(weights[j + u], values + (j + u) * kWidth, width, place[u]);
     }
     for (std::int64_t u = 0; u < kPlaces; ++u) add_value<kWidth>(1.0f, place[u], width, result);
   }
@@ -119,8 +122,8 @@ struct Seen {
 
 /// The scores of `count` queries and this run's keys, each query's scores_width after the one before.
 template <std::int64_t kWidth>
-WHET_INLINE void score_run(const float* queries, std::int64_t count, std::int64_t key_head, std::int64_t width, const Seen& seen,
-                           float* scores, std::int64_t scores_width) {
+WHET_INLINE void score_run(const float* queries, std::int64_t count, std::int64_t key_head, std::int64_t width,
+                           const Seen& seen, float* scores, std::int64_t scores_width) {
   const float* keys = seen.cache->keys_of(key_head, width) + seen.first_block() * width;
   for (std::int64_t from = 0; from < seen.scores(); from += kChunk) {
     const std::int64_t to = std::min(from + kChunk, seen.scores());
@@ -135,8 +138,9 @@ WHET_INLINE void score_run(const float* queries, std::int64_t count, std::int64_
 
 /// The query heads of one key head. queries: the head width each; scores: scores_width each.
 template <std::int64_t kWidth>
-WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int64_t key_head, HeadShape shape, const Seen& prefix,
-                             const Seen& own, float* scores, std::int64_t scores_width, float* out) {
+WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int64_t key_head, HeadShape shape,
+                             const Seen& prefix, const Seen& own, float* scores, std::int64_t scores_width,
+                             float* out) {
   const std::int64_t width = kWidth > 0 ? kWidth : shape.width;
   if (prefix.scores() > 0) score_run<kWidth>(queries, count, key_head, width, prefix, scores, scores_width);
   score_run<kWidth>(queries, count, key_head, width, own, scores + prefix.scores(), scores_width);
@@ -144,8 +148,9 @@ WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int6
     float* weights = scores + q * scores_width;
     const float inverse = 1.0f / exponentials(weights, prefix.scores() + own.scores());
     const auto add_run = [&](const Seen& seen, const float* of_run, float* result) {
-      add_values<kWidth>(of_run + (seen.begin - seen.first_block()), seen.cache->values_of(key_head, width) + seen.begin * width,
-                         seen.end - seen.begin, width, result);
+      add_values<kWidth>(of_run + (seen.begin - seen.first_block()),
+                         seen.cache->values_of(key_head, width) + seen.begin * width, seen.end - seen.begin, width,
+                         result);
     };
     const auto add = [&](float* result) {
       if (prefix.scores() > 0) add_run(prefix, weights, result);
@@ -165,8 +170,8 @@ WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int6
 
 /// All heads of one sequence.
 template <std::int64_t kWidth>
-WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, std::int64_t window,
-                              std::vector<float>& scratch) {
+WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
+                              std::int64_t window, std::vector<float>& scratch) {
   const std::int64_t width = kWidth > 0 ? kWidth : shape.width, each = shape.query_heads / shape.key_heads;
   const std::int64_t tokens = cached.length + 1;
   const std::int64_t hidden = window > 0 ? std::max<std::int64_t>(0, cached.prefix_length + tokens - window) : 0;
@@ -176,7 +181,8 @@ WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKey
   const auto needed = static_cast<std::size_t>(each * (scores_width + width) + kLanes);
   if (scratch.size() < needed) scratch.resize(needed);
   // Whole vectors are written and read again: none of them may lie across two lines of the cache.
-  float* const scores = reinterpret_cast<float*>((reinterpret_cast<std::uintptr_t>(scratch.data()) + sizeof(Lanes) - 1) / sizeof(Lanes) * sizeof(Lanes));
+  float* const scores = reinterpret_cast<float*>(
+      (reinterpret_cast<std::uintptr_t>(scratch.data()) + sizeof(Lanes) - 1) / sizeof(Lanes) * sizeof(Lanes));
   float* const queries = scores + each * scores_width;
   const float scale = 1.0f / std::sqrt(static_cast<float>(width));
   for (std::int64_t key_head = 0; key_head < shape.key_heads; ++key_head) {
@@ -186,15 +192,20 @@ WHET_INLINE void decode_heads(const float* prepared, float* out, const CachedKey
   }
 }
 
-WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape, std::int64_t window,
-                                  std::vector<float>& scratch) {
+WHET_MULTIVERSION void decode_one(const float* prepared, float* out, const CachedKeys& cached, HeadShape shape,
+                                  std::int64_t window, std::vector<float>& scratch) {
   store_key_value(prepared + shape.query_width(), shape, cached.length, cached.own);
   switch (shape.width) {
-    case 16: return decode_heads<16>(prepared, out, cached, shape, window, scratch);
-    case 32: return decode_heads<32>(prepared, out, cached, shape, window, scratch);
-    case 64: return decode_heads<64>(prepared, out, cached, shape, window, scratch);
-    case 128: return decode_heads<128>(prepared, out, cached, shape, window, scratch);
-    default: return decode_heads<0>(prepared, out, cached, shape, window, scratch);
+    case 16:
+      return decode_heads<16>(prepared, out, cached, shape, window, scratch);
+    case 32:
+      return decode_heads<32>(prepared, out, cached, shape, window, scratch);
+    case 64:
+      return decode_heads<64>(prepared, out, cached, shape, window, scratch);
+    case 128:
+      return decode_heads<128>(prepared, out, cached, shape, window, scratch);
+    default:
+      return decode_heads<0>(prepared, out, cached, shape, window, scratch);
   }
 }
 
@@ -214,13 +225,14 @@ void store_key_value(const float* row, HeadShape shape, std::int64_t token, cons
 void decode_attention(const float* prepared, float* out, std::span<const CachedKeys> sequences, HeadShape shape,
                       std::int64_t window) {
   constexpr std::int64_t kSequencesPerTask = 4;
-  parallel_blocks(static_cast<std::int64_t>(sequences.size()), kSequencesPerTask, [&](std::int64_t begin, std::int64_t end) {
-    thread_local std::vector<float> scratch;
-    for (std::int64_t i = begin; i < end; ++i) {
-      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(), sequences[static_cast<std::size_t>(i)], shape, window,
-                 scratch);
-    }
-  });
+  parallel_blocks(static_cast<std::int64_t>(sequences.size()), kSequencesPerTask,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    thread_local std::vector<float> scratch;
+                    for (std::int64_t i = begin; i < end; ++i) {
+                      decode_one(prepared + i * shape.qkv_width(), out + i * shape.query_width(),
+                                 sequences[static_cast<std::size_t>(i)], shape, window, scratch);
+                    }
+                  });
 }
 
 }  // namespace whet::engine::kernels

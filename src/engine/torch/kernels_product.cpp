@@ -58,7 +58,8 @@ float* work_space(std::int64_t count) {
 /// A thread has one at a time.
 class Panels {
  public:
-  Panels(std::int64_t units, std::int64_t columns) : units_(units), columns_(columns), start_(work_space<Panels>(count() * size())) {}
+  Panels(std::int64_t units, std::int64_t columns)
+      : units_(units), columns_(columns), start_(work_space<Panels>(count() * size())) {}
 
   std::int64_t units() const { return units_; }
   std::int64_t columns() const { return columns_; }
@@ -118,7 +119,9 @@ void product(BlockFunction run, const Rows& a, const Panels& b, const float* add
 }
 
 /// Columns whose panels take 16 MiB: a large head is laid out piece by piece, a small matrix at once.
-std::int64_t columns_at_once(std::int64_t inner) { return std::max<std::int64_t>(1, (std::int64_t{1} << 22) / (inner * kPanel)) * kPanel; }
+std::int64_t columns_at_once(std::int64_t inner) {
+  return std::max<std::int64_t>(1, (std::int64_t{1} << 22) / (inner * kPanel)) * kPanel;
+}
 
 /// Numbers of x that stay in the second-level cache beside a panel.
 constexpr std::int64_t kFewNumbers = std::int64_t{1} << 17;
@@ -126,16 +129,18 @@ constexpr std::int64_t kFewNumbers = std::int64_t{1} << 17;
 /// As product_transposed, for decoding: each panel is used where it was laid out, while it is still in the cache, so that weights
 /// are read from memory once and nothing is written there. The same bytes as the other way.
 template <class W>
-void product_of_few_rows(const Arithmetic<W>& with, const Rows& x, const W* w, std::int64_t columns, std::int64_t inner, Addend add,
-                         float* y) {
-  run_tasks((columns + kPanel - 1) / kPanel, (kLayFlops + 2.0 * static_cast<double>(x.count)) * static_cast<double>(columns * inner),
-            [&](std::int64_t p) {
-              const std::int64_t first = p * kPanel, valid = std::min(kPanel, columns - first), units = with.units(inner);
-              float* const panel = work_space<Block>(units * kPanel);
-              with.weight_columns(w + first * inner, inner, inner, valid, panel);
-              with.rows({x.units, x.stride, x.count, panel, units * kPanel, units, add.values == nullptr ? nullptr : add.values + first,
-                         add.one_row ? 0 : columns, y + first, columns, valid});
-            });
+void product_of_few_rows(const Arithmetic<W>& with, const Rows& x, const W* w, std::int64_t columns, std::int64_t inner,
+                         Addend add, float* y) {
+  run_tasks(
+      (columns + kPanel - 1) / kPanel,
+      (kLayFlops + 2.0 * static_cast<double>(x.count)) * static_cast<double>(columns * inner), [&](std::int64_t p) {
+        const std::int64_t first = p * kPanel, valid = std::min(kPanel, columns - first), units = with.units(inner);
+        float* const panel = work_space<Block>(units * kPanel);
+        with.weight_columns(w + first * inner, inner, inner, valid, panel);
+        with.rows({x.units, x.stride, x.count, panel, units * kPanel, units,
+                   add.values == nullptr ? nullptr : add.values + first, add.one_row ? 0 : columns, y + first, columns,
+                   valid});
+      });
 }
 
 }  // namespace
@@ -145,8 +150,8 @@ WidenedProducts::WidenedProducts() { ++widened_scopes(); }
 WidenedProducts::~WidenedProducts() { --widened_scopes(); }
 
 template <class W>
-void product_transposed(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, Addend add,
-                        float* y) {
+void product_transposed(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner,
+                        Addend add, float* y) {
   const Arithmetic<W>& with = arithmetic<W>();
   const Rows left = rows_of(x, inner, rows, inner, with);
   if (rows * inner <= kFewNumbers) {
@@ -157,12 +162,14 @@ void product_transposed(const float* x, std::int64_t rows, const W* w, std::int6
   for (std::int64_t first = 0; first < columns; first += step) {
     const Panels panels(with.units(inner), std::min(step, columns - first));
     panels.lay(with.weight_columns, w + first * inner, kPanel * inner, inner, inner);
-    product(with.rows, left, panels, add.values == nullptr ? nullptr : add.values + first, add.one_row ? 0 : columns, y + first, columns);
+    product(with.rows, left, panels, add.values == nullptr ? nullptr : add.values + first, add.one_row ? 0 : columns,
+            y + first, columns);
   }
 }
 
 template <class W>
-void product_plain(const float* dy, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, float* dx) {
+void product_plain(const float* dy, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner,
+                   float* dx) {
   // A sum over a vocabulary is taken in pieces: one float that runs over 150,000 terms loses three digits.
   constexpr std::int64_t kPiece = 4096;
   const Arithmetic<W>& with = arithmetic<W>();
@@ -179,14 +186,16 @@ void product_plain(const float* dy, std::int64_t rows, const W* w, std::int64_t 
 }
 
 template <class W>
-void add_transposed_product(const float* dy, const float* x, std::int64_t rows, std::int64_t columns, std::int64_t inner, float* dw) {
+void add_transposed_product(const float* dy, const float* x, std::int64_t rows, std::int64_t columns,
+                            std::int64_t inner, float* dw) {
   const Arithmetic<W>& with = arithmetic<W>();
   constexpr std::int64_t kBlock = 128;  // columns of dy, rows of dw, in a task
   constexpr std::int64_t kChunk = 256;  // units that are summed up at once: a panel of x stays in the first-level cache
   const std::int64_t blocks = (columns + kBlock - 1) / kBlock;
   // A small dw gives few tasks: then the rows are cut as well, between units, and each slice's sum is added in order.
   const std::int64_t all = with.units(rows);
-  const std::int64_t slices = std::clamp<std::int64_t>((16 + blocks - 1) / blocks, 1, std::max<std::int64_t>(1, all / kChunk));
+  const std::int64_t slices =
+      std::clamp<std::int64_t>((16 + blocks - 1) / blocks, 1, std::max<std::int64_t>(1, all / kChunk));
   const std::int64_t slice_units = (all + slices - 1) / slices;
   std::vector<float> partial(static_cast<std::size_t>(slices > 1 ? slices * columns * inner : 0), 0.0f);
   const Panels right(all, inner);
@@ -200,7 +209,8 @@ void add_transposed_product(const float* dy, const float* x, std::int64_t rows, 
     for (std::int64_t begin = slice * slice_units; begin < end; begin += kChunk) {
       const std::int64_t units = std::min(kChunk, end - begin), first = begin * with.numbers;
       with.groups(dy + first * columns + column, columns, std::min(rows - first, units * with.numbers), width, left);
-      with.tiles({left, 0, width, right.panel(0) + begin * kPanel, right.size(), units, nullptr, 0, target + column * inner, inner, inner});
+      with.tiles({left, 0, width, right.panel(0) + begin * kPanel, right.size(), units, nullptr, 0,
+                  target + column * inner, inner, inner});
     }
   });
   for (std::int64_t slice = 0; slice < (slices > 1 ? slices : 0); ++slice) {
@@ -209,11 +219,15 @@ void add_transposed_product(const float* dy, const float* x, std::int64_t rows, 
   }
 }
 
-template void product_transposed<float>(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, Addend, float*);
+template void product_transposed<float>(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, Addend,
+                                        float*);
 template void product_plain<float>(const float*, std::int64_t, const float*, std::int64_t, std::int64_t, float*);
-template void product_transposed<BFloat16>(const float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t, Addend, float*);
+template void product_transposed<BFloat16>(const float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t,
+                                           Addend, float*);
 template void product_plain<BFloat16>(const float*, std::int64_t, const BFloat16*, std::int64_t, std::int64_t, float*);
-template void add_transposed_product<float>(const float*, const float*, std::int64_t, std::int64_t, std::int64_t, float*);
-template void add_transposed_product<BFloat16>(const float*, const float*, std::int64_t, std::int64_t, std::int64_t, float*);
+template void add_transposed_product<float>(const float*, const float*, std::int64_t, std::int64_t, std::int64_t,
+                                            float*);
+template void add_transposed_product<BFloat16>(const float*, const float*, std::int64_t, std::int64_t, std::int64_t,
+                                               float*);
 
 }  // namespace whet::engine::kernels

@@ -20,7 +20,9 @@ struct BFloat16 {
 };
 
 [[gnu::always_inline]] inline float widened(float value) { return value; }
-[[gnu::always_inline]] inline float widened(BFloat16 value) { return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16); }
+[[gnu::always_inline]] inline float widened(BFloat16 value) {
+  return std::bit_cast<float>(static_cast<std::uint32_t>(value.bits) << 16);
+}
 
 /// to[i] = from[i] for `count` numbers of float or BFloat16.
 template <class W>
@@ -49,7 +51,8 @@ struct Addend {
 
 /// y = x w^T (+ add). x: [rows, inner], w: [columns, inner] of float or BFloat16, y: [rows, columns].
 template <class W>
-void product_transposed(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner, Addend add, float* y);
+void product_transposed(const float* x, std::int64_t rows, const W* w, std::int64_t columns, std::int64_t inner,
+                        Addend add, float* y);
 
 /// dx = dy w. dy: [rows, columns], w: [columns, inner] of float or BFloat16, dx: [rows, inner].
 template <class W>
@@ -57,6 +60,7 @@ void product_plain(const float* dy, std::int64_t rows, const W* w, std::int64_t 
 
 /// dw += dy^T x for a weight that is stored in W. dy: [rows, columns], x: [rows, inner], dw: [columns, inner].
 template <class W = float>
-void add_transposed_product(const float* dy, const float* x, std::int64_t rows, std::int64_t columns, std::int64_t inner, float* dw);
+void add_transposed_product(const float* dy, const float* x, std::int64_t rows, std::int64_t columns,
+                            std::int64_t inner, float* dw);
 
 }  // namespace whet::engine::kernels

@@ -99,14 +99,17 @@ WHET_INLINE void run_rows(const Block& t) {
     const auto add = [&](std::int64_t row) { return t.add == nullptr ? nullptr : t.add + row * t.add_stride + first; };
     std::int64_t i = 0;
     for (; i + kRows <= t.rows; i += kRows) {
-      tile<Unit, V, kRows, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
+      tile<Unit, V, kRows, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i),
+                                  t.stride, columns);
     }
     if (i + 4 <= t.rows) {
-      tile<Unit, V, 4, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
+      tile<Unit, V, 4, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride,
+                              columns);
       i += 4;
     }
     for (; i < t.rows; ++i) {
-      tile<Unit, V, 1, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride, columns);
+      tile<Unit, V, 1, false>(t.a + i * t.a_row, t.a_row, panel, t.inner, add(i), t.add_stride, t.out + at(i), t.stride,
+                              columns);
     }
   }
 }
@@ -138,7 +141,9 @@ WHET_INLINE void load_halves(const BFloat16* from, V& to) {
 
 /// As many consecutive numbers as the vector has lanes.
 template <class V>
-WHET_INLINE void load(const float* from, V& to) { std::memcpy(&to, from, sizeof(V)); }
+WHET_INLINE void load(const float* from, V& to) {
+  std::memcpy(&to, from, sizeof(V));
+}
 WHET_INLINE void load(const BFloat16* from, Vector16& to) { load_halves<Halves16, Wholes16>(from, to); }
 WHET_INLINE void load(const BFloat16* from, Vector8& to) { load_halves<Halves8, Wholes8>(from, to); }
 WHET_INLINE void load(const BFloat16* from, Vector4& to) { load_halves<Halves4, Wholes4>(from, to); }
@@ -158,15 +163,21 @@ WHET_INLINE std::uint32_t rounded(float value) {
 struct Widened {
   static constexpr std::int64_t kNumbers = 1;
   template <class V, class W>
-  static WHET_INLINE void take(const W* row, std::int64_t k, V& to) { load(row + k, to); }
+  static WHET_INLINE void take(const W* row, std::int64_t k, V& to) {
+    load(row + k, to);
+  }
   template <class W>
-  static WHET_INLINE void take(const W* row, std::int64_t k, std::int64_t, float& to) { to = widened(row[k]); }
+  static WHET_INLINE void take(const W* row, std::int64_t k, std::int64_t, float& to) {
+    to = widened(row[k]);
+  }
 };
 
 struct Paired {
   static constexpr std::int64_t kNumbers = 2;
   template <class V>
-  static WHET_INLINE void take(const BFloat16* row, std::int64_t k, V& to) { std::memcpy(&to, row + 2 * k, sizeof(V)); }
+  static WHET_INLINE void take(const BFloat16* row, std::int64_t k, V& to) {
+    std::memcpy(&to, row + 2 * k, sizeof(V));
+  }
   static WHET_INLINE void take(const BFloat16* row, std::int64_t k, std::int64_t inner, float& to) {
     const std::uint32_t both = pair(row[2 * k].bits, 2 * k + 1 < inner ? row[2 * k + 1].bits : 0);
     std::memcpy(&to, &both, sizeof(to));
@@ -279,7 +290,8 @@ WHET_INLINE void lay_groups(const float* w, std::int64_t stride, std::int64_t in
   for (std::int64_t k = 0; k < units; ++k) {
     for (std::int64_t column = 0; column < wide; column += kPanel) {
       float together[kPanel];
-      PairedLines::lay(w + 2 * k * stride + column, stride, inner - 2 * k, std::integral_constant<std::int64_t, kPanel>(), together);
+      PairedLines::lay(w + 2 * k * stride + column, stride, inner - 2 * k,
+                       std::integral_constant<std::int64_t, kPanel>(), together);
       for (std::int64_t part = 0; part < kPanel; part += kRows) {
         std::memcpy(panel + (column + part) * units + k * kRows, together + part, kRows * sizeof(float));
       }
@@ -299,17 +311,15 @@ WHET_INLINE void round_rows(const float* x, std::int64_t stride, std::int64_t in
 
 // The same loops for a generation of processors. Lambdas, because a template cannot be given a target.
 #define WHET_BLOCK(TARGET, BODY) [](const Block& t) TARGET { BODY; }
-#define WHET_LAY(W, TARGET, BODY) [](const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) TARGET { BODY; }
-#define WHET_IN_FLOAT32(W, LINES, TARGET, V)                                                  \
-  Arithmetic<W> {                                                                             \
-    1,                                                                                        \
-    WHET_BLOCK(TARGET, (run_rows<Floats, V>(t))),                                             \
-    WHET_BLOCK(TARGET, (run_tiles<Floats, V>(t))),                                            \
-    WHET_LAY(W, TARGET, (lay_columns<Widened, V>(w, stride, inner, valid, panel))),           \
-    WHET_LAY(W, TARGET, (lay_lines<LINES, kPanel>(w, stride, inner, valid, panel))),          \
-    WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kPanel>(w, stride, inner, valid, panel))), \
-    WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kRows>(w, stride, inner, valid, panel))), \
-    nullptr                                                                                   \
+#define WHET_LAY(W, TARGET, BODY) \
+  [](const W* w, std::int64_t stride, std::int64_t inner, std::int64_t valid, float* panel) TARGET { BODY; }
+#define WHET_IN_FLOAT32(W, LINES, TARGET, V)                                                              \
+  Arithmetic<W> {                                                                                         \
+    1, WHET_BLOCK(TARGET, (run_rows<Floats, V>(t))), WHET_BLOCK(TARGET, (run_tiles<Floats, V>(t))),       \
+        WHET_LAY(W, TARGET, (lay_columns<Widened, V>(w, stride, inner, valid, panel))),                   \
+        WHET_LAY(W, TARGET, (lay_lines<LINES, kPanel>(w, stride, inner, valid, panel))),                  \
+        WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kPanel>(w, stride, inner, valid, panel))),        \
+        WHET_LAY(float, TARGET, (lay_lines<CopiedLines, kRows>(w, stride, inner, valid, panel))), nullptr \
   }
 
 #define WHET_X86_64_V3 __attribute__((target("arch=x86-64-v3")))

@@ -45,12 +45,14 @@ template <class W>
 struct Arithmetic {
   std::int64_t numbers;  ///< in a unit
   BlockFunction rows;    ///< out = a panels (+ add)
-  BlockFunction tiles;   ///< out += a panels. a: groups of kRows rows, interleaved, [groups, inner, kRows]; the last may be partly unused
-  LayFunction<W> weight_columns;   ///< panel[k] = the unit k of w's rows
-  LayFunction<W> weight_lines;     ///< panel[k] = the unit k of w's columns
-  LayFunction<float> lines;        ///< the same
-  LayFunction<float> groups;       ///< the same in groups of kRows columns instead of a panel: the left side of tiles
-  LayFunction<float> rounded_rows; ///< `valid` rows stay rows, [valid, units]; null where a unit is a float, which serves as it is
+  BlockFunction
+      tiles;  ///< out += a panels. a: groups of kRows rows, interleaved, [groups, inner, kRows]; the last may be partly unused
+  LayFunction<W> weight_columns;  ///< panel[k] = the unit k of w's rows
+  LayFunction<W> weight_lines;    ///< panel[k] = the unit k of w's columns
+  LayFunction<float> lines;       ///< the same
+  LayFunction<float> groups;      ///< the same in groups of kRows columns instead of a panel: the left side of tiles
+  LayFunction<float>
+      rounded_rows;  ///< `valid` rows stay rows, [valid, units]; null where a unit is a float, which serves as it is
 
   std::int64_t units(std::int64_t inner) const { return (inner + numbers - 1) / numbers; }
 };

@@ -52,7 +52,8 @@ WHET_INLINE void rotate(T* head, const T* cosine, const T* sine, std::int64_t ha
 
 /// norm_row and rotate in one: what one writes in halves the other would wait for as a whole.
 template <class T>
-WHET_INLINE void norm_and_rotate(const T* x, const T* weight, T* y, T inverse, const T* cosine, const T* sine, std::int64_t half) {
+WHET_INLINE void norm_and_rotate(const T* x, const T* weight, T* y, T inverse, const T* cosine, const T* sine,
+                                 std::int64_t half) {
 #pragma omp simd
   for (std::int64_t i = 0; i < half; ++i) {
     const T first = x[i] * inverse * weight[i], second = x[i + half] * inverse * weight[i + half];
@@ -63,13 +64,14 @@ WHET_INLINE void norm_and_rotate(const T* x, const T* weight, T* y, T inverse, c
 
 /// norm_row_backward of what `d`, the gradient of the rotated head, is before the rotation.
 template <class T>
-WHET_INLINE void norm_and_rotate_backward(const T* d, const T* x, const T* weight, T inverse, const T* cosine, const T* sine, T* dx,
-                                          T* d_weight, std::int64_t half) {
+WHET_INLINE void norm_and_rotate_backward(const T* d, const T* x, const T* weight, T inverse, const T* cosine,
+                                          const T* sine, T* dx, T* d_weight, std::int64_t half) {
   const auto first = [&](std::int64_t i) { return d[i] * cosine[i] + d[i + half] * sine[i]; };
   const auto second = [&](std::int64_t i) { return d[i + half] * cosine[i] - d[i] * sine[i]; };
   T dot = 0;
 #pragma omp simd reduction(+ : dot)
-  for (std::int64_t i = 0; i < half; ++i) dot += first(i) * weight[i] * x[i] + second(i) * weight[i + half] * x[i + half];
+  for (std::int64_t i = 0; i < half; ++i)
+    dot += first(i) * weight[i] * x[i] + second(i) * weight[i + half] * x[i + half];
   const T scale = dot * inverse * inverse / static_cast<T>(2 * half);
 #pragma omp simd
   for (std::int64_t i = 0; i < half; ++i) {
@@ -153,8 +155,8 @@ template <std::int64_t width>
 inline constexpr std::integral_constant<std::int64_t, width> kWidth{};
 
 template <class T, class Width>
-WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const Heads<T>& heads, T epsilon, Width head_width,
-                              std::int64_t begin, std::int64_t end) {
+WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const Heads<T>& heads, T epsilon,
+                              Width head_width, std::int64_t begin, std::int64_t end) {
   const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
   const std::int64_t queries = query_heads * width, keys = key_heads * width;
   for (std::int64_t row = begin; row < end; ++row) {
@@ -189,9 +191,9 @@ WHET_INLINE void prepare_rows(const T* qkv, T* prepared, T* inverse_rms, const H
 
 /// turned: room for queries and keys of one row.
 template <class T, class Width>
-WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const T* inverse_rms, T* d_qkv, T* d_query_weight,
-                                       T* d_key_weight, T* turned, const Heads<T>& heads, Width head_width,
-                                       std::int64_t begin, std::int64_t end) {
+WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const T* inverse_rms, T* d_qkv,
+                                       T* d_query_weight, T* d_key_weight, T* turned, const Heads<T>& heads,
+                                       Width head_width, std::int64_t begin, std::int64_t end) {
   const std::int64_t width = head_width, query_heads = heads.shape.query_heads, key_heads = heads.shape.key_heads;
   const std::int64_t queries = query_heads * width, keys = key_heads * width;
   for (std::int64_t row = begin; row < end; ++row) {
@@ -204,9 +206,9 @@ WHET_INLINE void prepare_rows_backward(const T* d_prepared, const T* qkv, const 
     if (heads.norm == HeadNorm::kPerHead) {
       for (std::int64_t head = 0; head < query_heads + key_heads; ++head) {
         const bool is_query = head < query_heads;
-        norm_and_rotate_backward(d_in + head * width, in + head * width, is_query ? heads.query_weight : heads.key_weight,
-                                 inverses[head], cosine, sine, d_out + head * width, is_query ? d_query_weight : d_key_weight,
-                                 width / 2);
+        norm_and_rotate_backward(d_in + head * width, in + head * width,
+                                 is_query ? heads.query_weight : heads.key_weight, inverses[head], cosine, sine,
+                                 d_out + head * width, is_query ? d_query_weight : d_key_weight, width / 2);
       }
     } else {
       T* target = heads.norm == HeadNorm::kNone ? d_out : turned;
@@ -243,22 +245,23 @@ WHET_INLINE void sum_of_rows(const T* x, T* sums, std::int64_t begin, std::int64
 }
 
 // The dispatched forms: one per processor generation for float, a plain one for double.
-WHET_MULTIVERSION void swiglu_range(const float* a, float* b, std::int64_t begin, std::int64_t end, std::int64_t width) {
+WHET_MULTIVERSION void swiglu_range(const float* a, float* b, std::int64_t begin, std::int64_t end,
+                                    std::int64_t width) {
   swiglu_rows(a, b, begin, end, width);
 }
 void swiglu_range(const double* a, double* b, std::int64_t begin, std::int64_t end, std::int64_t width) {
   swiglu_rows(a, b, begin, end, width);
 }
-WHET_MULTIVERSION void swiglu_backward_range(const float* a, const float* b, float* c, std::int64_t begin, std::int64_t end,
-                                             std::int64_t width) {
+WHET_MULTIVERSION void swiglu_backward_range(const float* a, const float* b, float* c, std::int64_t begin,
+                                             std::int64_t end, std::int64_t width) {
   swiglu_rows_backward(a, b, c, begin, end, width);
 }
 void swiglu_backward_range(const double* a, const double* b, double* c, std::int64_t begin, std::int64_t end,
                            std::int64_t width) {
   swiglu_rows_backward(a, b, c, begin, end, width);
 }
-WHET_MULTIVERSION void norm_range(const float* x, const float* w, float* y, float* r, std::int64_t begin, std::int64_t end,
-                                  std::int64_t width, float epsilon) {
+WHET_MULTIVERSION void norm_range(const float* x, const float* w, float* y, float* r, std::int64_t begin,
+                                  std::int64_t end, std::int64_t width, float epsilon) {
   norm_rows(x, w, y, r, begin, end, width, epsilon);
 }
 void norm_range(const double* x, const double* w, double* y, double* r, std::int64_t begin, std::int64_t end,
@@ -273,14 +276,19 @@ void norm_backward_range(const double* dy, const double* x, const double* w, con
                          std::int64_t begin, std::int64_t end, std::int64_t width) {
   norm_rows_backward(dy, x, w, r, dx, dw, begin, end, width);
 }
-WHET_MULTIVERSION void prepare_range(const float* qkv, float* prepared, float* r, const Heads<float>& heads, float epsilon,
-                                     std::int64_t begin, std::int64_t end) {
+WHET_MULTIVERSION void prepare_range(const float* qkv, float* prepared, float* r, const Heads<float>& heads,
+                                     float epsilon, std::int64_t begin, std::int64_t end) {
   switch (heads.shape.width) {
-    case 16: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<16>, begin, end);
-    case 32: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<32>, begin, end);
-    case 64: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<64>, begin, end);
-    case 128: return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<128>, begin, end);
-    default: return prepare_rows(qkv, prepared, r, heads, epsilon, heads.shape.width, begin, end);
+    case 16:
+      return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<16>, begin, end);
+    case 32:
+      return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<32>, begin, end);
+    case 64:
+      return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<64>, begin, end);
+    case 128:
+      return prepare_rows(qkv, prepared, r, heads, epsilon, kWidth<128>, begin, end);
+    default:
+      return prepare_rows(qkv, prepared, r, heads, epsilon, heads.shape.width, begin, end);
   }
 }
 void prepare_range(const double* qkv, double* prepared, double* r, const Heads<double>& heads, double epsilon,
@@ -291,11 +299,16 @@ WHET_MULTIVERSION void prepare_backward_range(const float* d, const float* qkv, 
                                               float* dk, float* turned, const Heads<float>& heads, std::int64_t begin,
                                               std::int64_t end) {
   switch (heads.shape.width) {
-    case 16: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<16>, begin, end);
-    case 32: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<32>, begin, end);
-    case 64: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<64>, begin, end);
-    case 128: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<128>, begin, end);
-    default: return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, heads.shape.width, begin, end);
+    case 16:
+      return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<16>, begin, end);
+    case 32:
+      return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<32>, begin, end);
+    case 64:
+      return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<64>, begin, end);
+    case 128:
+      return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, kWidth<128>, begin, end);
+    default:
+      return prepare_rows_backward(d, qkv, r, d_qkv, dq, dk, turned, heads, heads.shape.width, begin, end);
   }
 }
 void prepare_backward_range(const double* d, const double* qkv, const double* r, double* d_qkv, double* dq, double* dk,
@@ -309,7 +322,8 @@ WHET_MULTIVERSION void add_range(float* y, const float* row, std::int64_t begin,
 void add_range(double* y, const double* row, std::int64_t begin, std::int64_t end, std::int64_t width) {
   add_to_rows(y, row, begin, end, width);
 }
-WHET_MULTIVERSION void sum_range(const float* x, float* sums, std::int64_t begin, std::int64_t end, std::int64_t width) {
+WHET_MULTIVERSION void sum_range(const float* x, float* sums, std::int64_t begin, std::int64_t end,
+                                 std::int64_t width) {
   sum_of_rows(x, sums, begin, end, width);
 }
 void sum_range(const double* x, double* sums, std::int64_t begin, std::int64_t end, std::int64_t width) {
@@ -318,7 +332,9 @@ void sum_range(const double* x, double* sums, std::int64_t begin, std::int64_t e
 
 /// Rows per task: a task should be some tens of microseconds, and the number of tasks must not depend on the number of
 /// threads, so that sums over rows come out the same on every machine.
-std::int64_t rows_per_task(std::int64_t width) { return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width)); }
+std::int64_t rows_per_task(std::int64_t width) {
+  return std::max<std::int64_t>(1, 32768 / std::max<std::int64_t>(1, width));
+}
 
 /// Runs body(begin, end, sums) over blocks of rows, each with its own zeroed `sum_width` numbers, and adds these up in
 /// block order into `total`.
@@ -337,7 +353,8 @@ void blocks_with_sums(std::int64_t rows, std::int64_t block, std::int64_t sum_wi
 }  // namespace
 
 template <class T>
-void rms_norm(const T* x, const T* weight, T* y, T* inverse_rms, std::int64_t rows, std::int64_t width, double epsilon) {
+void rms_norm(const T* x, const T* weight, T* y, T* inverse_rms, std::int64_t rows, std::int64_t width,
+              double epsilon) {
   parallel_blocks(rows, rows_per_task(width), [&](std::int64_t begin, std::int64_t end) {
     norm_range(x, weight, y, inverse_rms, begin, end, width, static_cast<T>(epsilon));
   });
@@ -353,9 +370,8 @@ void rms_norm_backward(const T* dy, const T* x, const T* weight, const T* invers
 
 template <class T>
 void swiglu(const T* gate_up, T* h, std::int64_t rows, std::int64_t width) {
-  parallel_blocks(rows, rows_per_task(width), [&](std::int64_t begin, std::int64_t end) {
-    swiglu_range(gate_up, h, begin, end, width);
-  });
+  parallel_blocks(rows, rows_per_task(width),
+                  [&](std::int64_t begin, std::int64_t end) { swiglu_range(gate_up, h, begin, end, width); });
 }
 
 template <class T>
@@ -377,8 +393,9 @@ void prepare_heads(const T* qkv, T* prepared, const T* query_weight, const T* ke
 
 template <class T>
 void prepare_heads_backward(const T* d_prepared, const T* qkv, const T* query_weight, const T* key_weight,
-                            const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine, T* d_qkv,
-                            T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape, HeadNorm norm) {
+                            const T* inverse_rms, const std::int64_t* positions, const T* cosine, const T* sine,
+                            T* d_qkv, T* d_query_weight, T* d_key_weight, std::int64_t rows, HeadShape shape,
+                            HeadNorm norm) {
   const Heads<T> heads{query_weight, key_weight, positions, cosine, sine, shape, norm};
   const std::int64_t of_queries = heads.query_norm_width(), of_keys = heads.key_norm_width();
   std::vector<T> total(static_cast<std::size_t>(of_queries + of_keys), T(0));
@@ -405,16 +422,16 @@ void sum_rows(const T* x, T* sums, std::int64_t rows, std::int64_t width) {
   });
 }
 
-#define WHET_INSTANTIATE(T)                                                                                                \
-  template void rms_norm<T>(const T*, const T*, T*, T*, std::int64_t, std::int64_t, double);                               \
-  template void rms_norm_backward<T>(const T*, const T*, const T*, const T*, T*, T*, std::int64_t, std::int64_t);          \
-  template void swiglu<T>(const T*, T*, std::int64_t, std::int64_t);                                                       \
-  template void swiglu_backward<T>(const T*, const T*, T*, std::int64_t, std::int64_t);                                    \
-  template void prepare_heads<T>(const T*, T*, const T*, const T*, T*, const std::int64_t*, const T*, const T*,            \
-                                 std::int64_t, HeadShape, HeadNorm, double);                                               \
-  template void prepare_heads_backward<T>(const T*, const T*, const T*, const T*, const T*, const std::int64_t*, const T*, \
-                                          const T*, T*, T*, T*, std::int64_t, HeadShape, HeadNorm);                        \
-  template void add_row<T>(T*, const T*, std::int64_t, std::int64_t);                                                      \
+#define WHET_INSTANTIATE(T)                                                                                       \
+  template void rms_norm<T>(const T*, const T*, T*, T*, std::int64_t, std::int64_t, double);                      \
+  template void rms_norm_backward<T>(const T*, const T*, const T*, const T*, T*, T*, std::int64_t, std::int64_t); \
+  template void swiglu<T>(const T*, T*, std::int64_t, std::int64_t);                                              \
+  template void swiglu_backward<T>(const T*, const T*, T*, std::int64_t, std::int64_t);                           \
+  template void prepare_heads<T>(const T*, T*, const T*, const T*, T*, const std::int64_t*, const T*, const T*,   \
+                                 std::int64_t, HeadShape, HeadNorm, double);                                      \
+  template void prepare_heads_backward<T>(const T*, const T*, const T*, const T*, const T*, const std::int64_t*,  \
+                                          const T*, const T*, T*, T*, T*, std::int64_t, HeadShape, HeadNorm);     \
+  template void add_row<T>(T*, const T*, std::int64_t, std::int64_t);                                             \
   template void sum_rows<T>(const T*, T*, std::int64_t, std::int64_t);
 WHET_INSTANTIATE(float)
 WHET_INSTANTIATE(double)

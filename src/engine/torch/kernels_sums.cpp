@@ -21,7 +21,8 @@ void add_to_rows(const T* x, const std::int64_t* ids, T* table, std::int64_t row
 }
 
 template <class T>
-void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std::int64_t first, std::int64_t v_width, T scale) {
+void add_columns(T* y, const T* v, std::int64_t rows, std::int64_t y_width, std::int64_t first, std::int64_t v_width,
+                 T scale) {
   parallel_blocks(rows, std::max<std::int64_t>(1, 16384 / v_width), [&](std::int64_t begin, std::int64_t end) {
     for (std::int64_t r = begin; r < end; ++r) {
       T* to = y + r * y_width + first;
@@ -43,8 +44,8 @@ double sum_of_squares(const float* values, std::int64_t count) {
   return std::accumulate(parts.begin(), parts.end(), 0.0);
 }
 
-#define WHET_INSTANTIATE(T)                                                                               \
-  template void add_to_rows<T>(const T*, const std::int64_t*, T*, std::int64_t, std::int64_t);            \
+#define WHET_INSTANTIATE(T)                                                                    \
+  template void add_to_rows<T>(const T*, const std::int64_t*, T*, std::int64_t, std::int64_t); \
   template void add_columns<T>(T*, const T*, std::int64_t, std::int64_t, std::int64_t, std::int64_t, T);
 WHET_INSTANTIATE(float)
 WHET_INSTANTIATE(double)

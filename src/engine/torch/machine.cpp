@@ -33,9 +33,10 @@ double float32_seconds(const Gemm& gemm) {
   // On AMD processors oneDNN's product is more than twice as fast as the default one.
   if (const auto linear = c10::Dispatcher::singleton().findSchema({"mkldnn::_linear_pointwise", ""})) {
     best = std::min(best, fastest(0.1, [&] {
-      torch::jit::Stack stack = {a, b, c10::IValue(), "none", c10::List<std::optional<at::Scalar>>(), c10::IValue()};
-      linear->callBoxed(stack);
-    }));
+                      torch::jit::Stack stack = {
+                          a, b, c10::IValue(), "none", c10::List<std::optional<at::Scalar>>(), c10::IValue()};
+                      linear->callBoxed(stack);
+                    }));
   }
   return std::min(best, fastest(0.1, [&] { times_transposed_into(out, a, b); }));
 }
@@ -46,7 +47,8 @@ double bfloat16_seconds(const Gemm& gemm) {
   const at::Tensor a = at::randn({gemm.rows, gemm.inner}), b = at::randn({gemm.columns, gemm.inner}).to(at::kBFloat16);
   const at::Tensor rounded = a.to(at::kBFloat16);
   at::Tensor out = at::empty({gemm.rows, gemm.columns}), rounded_out = out.to(at::kBFloat16);
-  return std::min(fastest(0.1, [&] { at::mm_out(rounded_out, rounded, b.t()); }), fastest(0.1, [&] { times_transposed_into(out, a, b); }));
+  return std::min(fastest(0.1, [&] { at::mm_out(rounded_out, rounded, b.t()); }),
+                  fastest(0.1, [&] { times_transposed_into(out, a, b); }));
 }
 
 }  // namespace

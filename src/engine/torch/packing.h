@@ -14,10 +14,10 @@ namespace whet::engine {
 
 /// A run of consecutive rows that attend to a shared prefix and causally to themselves.
 struct Segment {
-  std::int64_t begin = 0;         ///< first row
-  std::int64_t length = 0;        ///< rows
-  std::int64_t prefix_begin = 0;  ///< first row of the shared prefix
-  std::int64_t prefix_length = 0; ///< 0: none
+  std::int64_t begin = 0;          ///< first row
+  std::int64_t length = 0;         ///< rows
+  std::int64_t prefix_begin = 0;   ///< first row of the shared prefix
+  std::int64_t prefix_length = 0;  ///< 0: none
 };
 
 /// Consecutive segments that read the same prefix; the unit that one thread works on, so that gradients of the prefix

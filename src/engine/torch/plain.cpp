@@ -22,7 +22,8 @@ struct Embedding : Function<Embedding> {
   }
 
   static variable_list backward(AutogradContext* context, const variable_list& gradients) {
-    const GradientTarget target(context, "table", 0, context->saved_data["sizes"].toIntVector(), gradients[0].options());
+    const GradientTarget target(context, "table", 0, context->saved_data["sizes"].toIntVector(),
+                                gradients[0].options());
     // index_put_ sums the rows of one token in a fixed order on a GPU as well, where index_add_ would not.
     if (at::Tensor add = target.add; add.defined()) {
       add.index_put_({context->get_saved_variables()[0]}, gradients[0].to(add.scalar_type()), /*accumulate=*/true);
@@ -58,10 +59,11 @@ at::Tensor swiglu(const at::Tensor& gate_up) {
 }
 
 at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
-                         const at::Tensor& positions, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
-                         double epsilon) {
+                         const at::Tensor& positions, const RotaryTable& rotary, kernels::HeadShape shape,
+                         HeadNorm norm, double epsilon) {
   const std::int64_t rows = qkv.size(0);
-  const at::Tensor cosine = rotary.cosine.index_select(0, positions).unsqueeze(1), sine = rotary.sine.index_select(0, positions).unsqueeze(1);
+  const at::Tensor cosine = rotary.cosine.index_select(0, positions).unsqueeze(1),
+                   sine = rotary.sine.index_select(0, positions).unsqueeze(1);
   const auto prepare = [&](std::int64_t first, std::int64_t heads, const at::Tensor& weight) {
     at::Tensor x = qkv.narrow(1, first, heads * shape.width);
     if (norm == HeadNorm::kWholeProjection) x = rms_norm(x, weight, epsilon);
@@ -69,9 +71,10 @@ at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, 
     if (norm == HeadNorm::kPerHead) x = rms_norm(x, weight, epsilon);
     return rotate(x, cosine, sine).view({rows, heads * shape.width});
   };
-  return at::cat({prepare(0, shape.query_heads, query_weight), prepare(shape.query_width(), shape.key_heads, key_weight),
-                  qkv.narrow(1, shape.query_width() + shape.key_width(), shape.key_width())},
-                 1);
+  return at::cat(
+      {prepare(0, shape.query_heads, query_weight), prepare(shape.query_width(), shape.key_heads, key_weight),
+       qkv.narrow(1, shape.query_width() + shape.key_width(), shape.key_width())},
+      1);
 }
 
 }  // namespace whet::engine::plain

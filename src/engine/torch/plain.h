@@ -10,10 +10,10 @@ namespace whet::engine {
 /// Rows of queries that are attended together, padded to the longest. A piece is (part of) a segment.
 struct AttentionChunk {
   std::int64_t pieces = 0;
-  std::int64_t queries = 0;   ///< of a piece, padded
-  std::int64_t keys = 0;      ///< of a piece, padded
-  at::Tensor query_places;    ///< [pieces, queries] place in the sequence; 0 for padding
-  at::Tensor key_places;      ///< [pieces, keys]; beyond every query for padding
+  std::int64_t queries = 0;  ///< of a piece, padded
+  std::int64_t keys = 0;     ///< of a piece, padded
+  at::Tensor query_places;   ///< [pieces, queries] place in the sequence; 0 for padding
+  at::Tensor key_places;     ///< [pieces, keys]; beyond every query for padding
 };
 
 /// What operations on a device read of a batch, made when the first one asks.
@@ -54,17 +54,19 @@ at::Tensor rms_norm(const at::Tensor& x, const at::Tensor& weight, double epsilo
 at::Tensor swiglu(const at::Tensor& gate_up);
 /// positions: [N] on the device.
 at::Tensor prepare_heads(const at::Tensor& qkv, const at::Tensor& query_weight, const at::Tensor& key_weight,
-                         const at::Tensor& positions, const RotaryTable& rotary, kernels::HeadShape shape, HeadNorm norm,
-                         double epsilon);
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window);
-at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature,
-                           const HeadGradient& weight_gradient);
-TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature);
+                         const at::Tensor& positions, const RotaryTable& rotary, kernels::HeadShape shape,
+                         HeadNorm norm, double epsilon);
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape,
+                     std::int64_t window);
+at::Tensor target_logprobs(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                           double temperature, const HeadGradient& weight_gradient);
+TargetStatistics target_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                                   double temperature);
 
 /// Stores each sequence's new key and value, then attends to the newest `window` tokens (0: all).
 /// prepared: [rows, qkv width] -> [rows, query width].
-at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows, kernels::HeadShape shape,
-                            std::int64_t window);
+at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows,
+                            kernels::HeadShape shape, std::int64_t window);
 
 /// Draws a token from each row of logits by inverting its cumulative distribution at the row's uniform number (double, in
 /// [0, 1)), and says what the distribution says. logits: [rows, V]. Returns one double tensor [rows, 5], so that one copy

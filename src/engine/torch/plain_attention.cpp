@@ -69,7 +69,8 @@ void plan_attention(const PackedBatch& batch, at::Device device, BatchTensors& t
       }
       for (std::int64_t j = 0; j < keys; ++j) {
         const bool is_prefix = j < segment.prefix_length, is_real = j < piece.keys();
-        key_rows.push_back(is_prefix ? segment.prefix_begin + j : segment.begin + (is_real ? j - segment.prefix_length : 0));
+        key_rows.push_back(is_prefix ? segment.prefix_begin + j
+                                     : segment.begin + (is_real ? j - segment.prefix_length : 0));
         key_places.push_back(is_real ? j : kBeyond);
       }
     }
@@ -99,7 +100,8 @@ const BatchTensors& tensors_of(const PackedBatch& batch, at::Device device) {
     tensors->head_rows = upload(batch.head_rows, device);
     tensors->first_target.assign(batch.head_rows.size() + 1, 0);
     for (const std::int64_t head : batch.target_heads) ++tensors->first_target[static_cast<std::size_t>(head) + 1];
-    for (std::size_t h = 1; h < tensors->first_target.size(); ++h) tensors->first_target[h] += tensors->first_target[h - 1];
+    for (std::size_t h = 1; h < tensors->first_target.size(); ++h)
+      tensors->first_target[h] += tensors->first_target[h - 1];
     std::vector<std::int64_t> next(tensors->first_target.begin(), tensors->first_target.end() - 1);
     std::vector<std::int64_t> heads(batch.target_heads.size()), ids(heads.size()), places(heads.size());
     for (std::size_t r = 0; r < heads.size(); ++r) {
@@ -119,7 +121,8 @@ const BatchTensors& tensors_of(const PackedBatch& batch, at::Device device) {
 
 namespace plain {
 
-at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape, std::int64_t window) {
+at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape shape,
+                     std::int64_t window) {
   const BatchTensors& tensors = tensors_of(batch, prepared.device());
   const std::int64_t copies = shape.query_heads / shape.key_heads;
   // One gather for all chunks, so that the way back is one sum.
@@ -131,25 +134,29 @@ at::Tensor attention(const at::Tensor& prepared, const PackedBatch& batch, kerne
     query_counts.push_back(chunk.pieces * chunk.queries);
     key_counts.push_back(chunk.pieces * chunk.keys);
   }
-  const std::vector<at::Tensor> chunk_queries = queries.split_with_sizes(query_counts), chunk_keys = keys_values.split_with_sizes(key_counts);
+  const std::vector<at::Tensor> chunk_queries = queries.split_with_sizes(query_counts),
+                                chunk_keys = keys_values.split_with_sizes(key_counts);
   std::vector<at::Tensor> results;
   for (std::size_t c = 0; c < tensors.chunks.size(); ++c) {
     const AttentionChunk& chunk = tensors.chunks[c];
     const std::int64_t n = chunk.pieces, stacked = copies * chunk.queries;
-    const at::Tensor q = chunk_queries[c].view({n, chunk.queries, shape.key_heads, copies, shape.width}).permute({0, 2, 3, 1, 4});
+    const at::Tensor q =
+        chunk_queries[c].view({n, chunk.queries, shape.key_heads, copies, shape.width}).permute({0, 2, 3, 1, 4});
     const at::Tensor kv = chunk_keys[c].view({n, chunk.keys, 2, shape.key_heads, shape.width}).permute({2, 0, 3, 1, 4});
-    const at::Tensor mask = sees(chunk.query_places, chunk.key_places, window).view({n, 1, 1, chunk.queries, chunk.keys})
+    const at::Tensor mask = sees(chunk.query_places, chunk.key_places, window)
+                                .view({n, 1, 1, chunk.queries, chunk.keys})
                                 .expand({n, 1, copies, chunk.queries, chunk.keys});
-    const at::Tensor out = at::scaled_dot_product_attention(q.reshape({n, shape.key_heads, stacked, shape.width}), kv[0], kv[1],
-                                                            mask.reshape({n, 1, stacked, chunk.keys}));
-    results.push_back(out.view({n, shape.key_heads, copies, chunk.queries, shape.width}).permute({0, 3, 1, 2, 4})
+    const at::Tensor out = at::scaled_dot_product_attention(q.reshape({n, shape.key_heads, stacked, shape.width}),
+                                                            kv[0], kv[1], mask.reshape({n, 1, stacked, chunk.keys}));
+    results.push_back(out.view({n, shape.key_heads, copies, chunk.queries, shape.width})
+                          .permute({0, 3, 1, 2, 4})
                           .reshape({n * chunk.queries, shape.query_width()}));
   }
   return at::cat(results).index_select(0, tensors.result_rows);
 }
 
-at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows, kernels::HeadShape shape,
-                            std::int64_t window) {
+at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows,
+                            kernels::HeadShape shape, std::int64_t window) {
   const std::int64_t copies = shape.query_heads / shape.key_heads, prompt = rows.longest_prompt, own = rows.longest + 1;
   const std::int64_t length = prompt + own, count = prepared.size(0);
   for (const bool is_key : {true, false}) {
@@ -161,8 +168,10 @@ at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache
   const at::Tensor in_prompt = at::arange(prompt, rows.lengths.options()).unsqueeze(0);
   const at::Tensor in_response = at::arange(own, rows.lengths.options()).unsqueeze(0);
   const at::Tensor prompt_lengths = rows.prompt_lengths.unsqueeze(1);
-  const at::Tensor key_places = at::cat({at::where(in_prompt < prompt_lengths, in_prompt, kBeyond), in_response + prompt_lengths}, 1);
-  const at::Tensor visible = sees((rows.prompt_lengths + rows.lengths).unsqueeze(1), key_places, window);  // [rows, 1, keys]
+  const at::Tensor key_places =
+      at::cat({at::where(in_prompt < prompt_lengths, in_prompt, kBeyond), in_response + prompt_lengths}, 1);
+  const at::Tensor visible =
+      sees((rows.prompt_lengths + rows.lengths).unsqueeze(1), key_places, window);  // [rows, 1, keys]
   at::Tensor out = at::empty({count, shape.query_width()}, prepared.options());
   // Each row's keys and values are copied side by side: some rows at a time.
   const std::int64_t at_once = std::max<std::int64_t>(1, 8 * kPairsAtOnce / (length * shape.key_width()));
@@ -170,14 +179,18 @@ at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache
     const std::int64_t n = std::min(at_once, count - begin);
     const at::Tensor slots = rows.slots.narrow(0, begin, n), places = rows.places.narrow(0, begin, n);
     const auto gather = [&](const at::Tensor& of_prompts, const at::Tensor& of_slots) {
-      return at::cat({of_prompts.narrow(1, 0, prompt).index_select(0, places), of_slots.narrow(1, 0, own).index_select(0, slots)}, 1)
+      return at::cat({of_prompts.narrow(1, 0, prompt).index_select(0, places),
+                      of_slots.narrow(1, 0, own).index_select(0, slots)},
+                     1)
           .view({n, length, shape.key_heads, shape.width})
           .transpose(1, 2);
     };
-    const at::Tensor q = prepared.narrow(0, begin, n).narrow(1, 0, shape.query_width()).reshape({n, shape.key_heads, copies, shape.width});
+    const at::Tensor q = prepared.narrow(0, begin, n)
+                             .narrow(1, 0, shape.query_width())
+                             .reshape({n, shape.key_heads, copies, shape.width});
     const at::Tensor mask = visible.narrow(0, begin, n).unsqueeze(1).expand({n, 1, copies, length});
-    const at::Tensor result =
-        at::scaled_dot_product_attention(q, gather(cache.prompt_keys, cache.keys), gather(cache.prompt_values, cache.values), mask);
+    const at::Tensor result = at::scaled_dot_product_attention(q, gather(cache.prompt_keys, cache.keys),
+                                                               gather(cache.prompt_values, cache.values), mask);
     out.narrow(0, begin, n).copy_(result.reshape({n, shape.query_width()}));
   }
   return out;

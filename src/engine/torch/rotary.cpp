@@ -10,7 +10,8 @@ namespace {
 /// Frequencies of wavelengths up to original length / high_freq_factor are kept, those beyond original length /
 /// low_freq_factor divided by the factor, and those between mixed in proportion (Llama 3.1).
 at::Tensor llama3_frequencies(const at::Tensor& plain, const RopeScaling& scaling) {
-  const double length = scaling.original_max_position_embeddings, low = scaling.low_freq_factor, high = scaling.high_freq_factor;
+  const double length = scaling.original_max_position_embeddings, low = scaling.low_freq_factor,
+               high = scaling.high_freq_factor;
   const at::Tensor wavelength = (2 * std::numbers::pi) / plain;
   const at::Tensor is_long = wavelength > length / low, is_short = wavelength < length / high;
   const at::Tensor stretched = at::where(is_long, plain / scaling.factor, plain);
@@ -49,12 +50,16 @@ at::Tensor rotary_frequencies(const ModelConfig& config) {
   const at::Tensor powers = at::pow(config.rope_theta, exponents);
   const at::Tensor plain = at::reciprocal(powers);
   switch (config.rope_scaling.type) {
-    case RopeType::kLinear: return plain / config.rope_scaling.factor;
-    case RopeType::kLlama3: return llama3_frequencies(plain, config.rope_scaling);
-    case RopeType::kYarn: return yarn_frequencies(powers, config);
+    case RopeType::kLinear:
+      return plain / config.rope_scaling.factor;
+    case RopeType::kLlama3:
+      return llama3_frequencies(plain, config.rope_scaling);
+    case RopeType::kYarn:
+      return yarn_frequencies(powers, config);
     // Dynamic scaling begins beyond max_position_embeddings, which the decoder refuses.
     case RopeType::kDynamic:
-    case RopeType::kDefault: break;
+    case RopeType::kDefault:
+      break;
   }
   return plain;
 }

@@ -13,12 +13,12 @@ namespace whet::engine::kernels {
 /// Sums over a row of logits l, where z = l / temperature.
 template <class T>
 struct RowSums {
-  std::int64_t best = 0;   ///< smallest index of the largest logit
-  T largest = 0;           ///< of the l
-  T second = 0;            ///< second largest l, equal to `largest` on a tie
-  double exponentials = 0; ///< sum of e^(z - largest z)
-  double weighted = 0;     ///< sum of (z - largest z) e^(z - largest z)
-  double shifted = 0;      ///< sum of (z - largest z)
+  std::int64_t best = 0;    ///< smallest index of the largest logit
+  T largest = 0;            ///< of the l
+  T second = 0;             ///< second largest l, equal to `largest` on a tie
+  double exponentials = 0;  ///< sum of e^(z - largest z)
+  double weighted = 0;      ///< sum of (z - largest z) e^(z - largest z)
+  double shifted = 0;       ///< sum of (z - largest z)
 };
 
 /// Only `largest` and `exponentials` without kStatistics. With kWeights, weights[v] = e^(z_v - largest z).
@@ -83,7 +83,8 @@ WHET_INLINE double self_certainty(const RowSums<T>& sums, std::int64_t vocabular
 /// Largest minus second largest probability.
 template <class T>
 WHET_INLINE double gap(const RowSums<T>& sums, std::int64_t vocabulary, T inverse_temperature) {
-  const double below = (static_cast<double>(sums.second) - static_cast<double>(sums.largest)) * static_cast<double>(inverse_temperature);
+  const double below =
+      (static_cast<double>(sums.second) - static_cast<double>(sums.largest)) * static_cast<double>(inverse_temperature);
   return (1.0 - (vocabulary > 1 ? std::exp(below) : 0.0)) / sums.exponentials;
 }
 
@@ -91,7 +92,8 @@ WHET_INLINE double gap(const RowSums<T>& sums, std::int64_t vocabulary, T invers
 /// after: scaled logits of a hundred, rounded to float, would move a log-prob by 5e-6.
 template <class T>
 WHET_INLINE double log_probability(T logit, T largest, double log_sum, T inverse_temperature) {
-  const double below = (static_cast<double>(logit) - static_cast<double>(largest)) * static_cast<double>(inverse_temperature);
+  const double below =
+      (static_cast<double>(logit) - static_cast<double>(largest)) * static_cast<double>(inverse_temperature);
   return -at_least_zero(log_sum - below);
 }
 

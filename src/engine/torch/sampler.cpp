@@ -17,20 +17,22 @@ namespace {
 
 /// A prompt's keys and values, and the logits of its first response token.
 struct PreparedPrompt : PromptState {
-  at::Tensor keys_values;          ///< of each layer, a KeyValueCache of `length` tokens: its keys, then its values
-  std::vector<float> logits;       ///< [vocabulary]
+  at::Tensor keys_values;     ///< of each layer, a KeyValueCache of `length` tokens: its keys, then its values
+  std::vector<float> logits;  ///< [vocabulary]
 };
 
 void check(const RolloutRequest& request, const ModelConfig& config) {
   const SamplingOptions& options = request.sampling;
   if (!(options.temperature > 0)) base::user_error("sampler", "temperature {}, want > 0", options.temperature);
-  if (!(options.top_p > 0 && options.top_p <= 1)) base::user_error("sampler", "top-p {}, want within (0, 1]", options.top_p);
+  if (!(options.top_p > 0 && options.top_p <= 1))
+    base::user_error("sampler", "top-p {}, want within (0, 1]", options.top_p);
   if (options.top_k < 0) base::user_error("sampler", "top-k {}, want >= 0", options.top_k);
   if (options.max_new_tokens < 1) base::user_error("sampler", "max-new-tokens {}, want >= 1", options.max_new_tokens);
   for (const Prompt& prompt : request.prompts) {
     const auto needed = static_cast<std::int64_t>(prompt.tokens.size()) + options.max_new_tokens;
     if (needed > config.max_position_embeddings) {
-      base::user_error("sampler", "a prompt of {} tokens and {} new ones, want at most {} together (max_position_embeddings)",
+      base::user_error("sampler",
+                       "a prompt of {} tokens and {} new ones, want at most {} together (max_position_embeddings)",
                        prompt.tokens.size(), options.max_new_tokens, config.max_position_embeddings);
     }
   }
@@ -41,12 +43,18 @@ class Sampler {
  public:
   Sampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, const ModelWork& work,
           base::Profile* profile)
-      : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()),
+      : decoder_(decoder),
+        request_(request),
+        vocabulary_(vocabulary),
+        work_(work),
+        profile_(profile),
+        shape_(decoder.shape()),
         schedule_(request, decoder.config()) {
     // The newest token is never cached: the last one of a response is not an input.
     capacity_ = kernels::KeyValueCache::padded(std::max(1, request.sampling.max_new_tokens - 1));
     const auto layers = static_cast<std::int64_t>(decoder.layers().size());
-    const std::int64_t slot_bytes = layers * 2 * capacity_ * shape_.key_width() * static_cast<std::int64_t>(sizeof(float));
+    const std::int64_t slot_bytes =
+        layers * 2 * capacity_ * shape_.key_width() * static_cast<std::int64_t>(sizeof(float));
     const std::int64_t wanted = request.max_active > 0 ? request.max_active : near_slots(slot_bytes);
     slots_ = std::max<std::int64_t>(1, std::min({wanted, schedule_.total_samples(), kMaxCacheBytes / slot_bytes}));
     schedule_.set_slots(slots_);
@@ -67,7 +75,9 @@ class Sampler {
       }
       base::Span span(profile_, base::Phase::kSampling);
       span.add(work_.sampling(static_cast<double>(active_.size())));
-      take_tokens(active_, [&](std::size_t i) { return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_; });
+      take_tokens(active_, [&](std::size_t i) {
+        return logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_;
+      });
       schedule_.retire(active_);
     }
     return schedule_.take_results();
@@ -79,7 +89,8 @@ class Sampler {
   /// average, beside the weights. Weights too large for that are read anew each step, and want as many sequences as there are.
   std::int64_t near_slots(std::int64_t slot_bytes) const {
     constexpr std::int64_t kFewest = 16;  // below it the products lose more than is won
-    const std::int64_t room = base::shared_cache_bytes() / 2 - static_cast<std::int64_t>(decoder_.computed_weights().nbytes());
+    const std::int64_t room =
+        base::shared_cache_bytes() / 2 - static_cast<std::int64_t>(decoder_.computed_weights().nbytes());
     const std::int64_t fit = room / std::max<std::int64_t>(1, slot_bytes / 2);
     return fit < kFewest ? kMaxActive : std::min(fit, kMaxActive);
   }
@@ -107,7 +118,8 @@ class Sampler {
     for (const auto& state : prepared) {
       prompts.push_back(&schedule_.prompt(*state));
       state->keys_values = at::empty({static_cast<std::int64_t>(decoder_.layers().size()), 2,
-                                      kernels::KeyValueCache::padded(state->length) * shape_.key_width()}, at::kFloat);
+                                      kernels::KeyValueCache::padded(state->length) * shape_.key_width()},
+                                     at::kFloat);
       state->logits.resize(static_cast<std::size_t>(vocabulary_));
     }
     const PackedBatch batch = pack_prompts(prompts, vocabulary_);
@@ -117,9 +129,11 @@ class Sampler {
         store_prompt(*prepared[i], layer, heads.const_data_ptr<float>() + batch.segments[i].begin * shape_.qkv_width());
       }
     });
-    const at::Tensor logits = linear_map(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_));
+    const at::Tensor logits =
+        linear_map(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_));
     for (std::size_t i = 0; i < prepared.size(); ++i) {
-      std::memcpy(prepared[i]->logits.data(), logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_,
+      std::memcpy(prepared[i]->logits.data(),
+                  logits.const_data_ptr<float>() + static_cast<std::int64_t>(i) * vocabulary_,
                   static_cast<std::size_t>(vocabulary_) * sizeof(float));
       schedule_.make_wait(prepared[i]);
     }
@@ -184,8 +198,8 @@ class Sampler {
     const ModelConfig& config = decoder_.config();
     const auto count = static_cast<std::int64_t>(active_.size());
     const auto rows = [&](const at::Tensor& buffer) { return buffer.narrow(0, 0, count); };
-    at::Tensor x = rows(x_), normed = rows(normed_), qkv = rows(qkv_), prepared = rows(prepared_), attended = rows(attended_),
-               gate_up = rows(gate_up_), gated = rows(gated_), logits = rows(logits_);
+    at::Tensor x = rows(x_), normed = rows(normed_), qkv = rows(qkv_), prepared = rows(prepared_),
+               attended = rows(attended_), gate_up = rows(gate_up_), gated = rows(gated_), logits = rows(logits_);
     std::int64_t last_position = 0;
     for (std::size_t i = 0; i < active_.size(); ++i) {
       const Sequence<PreparedPrompt>& sequence = active_[i];
@@ -209,7 +223,8 @@ class Sampler {
       kernels::decode_attention(prepared.const_data_ptr<float>(), attended.data_ptr<float>(),
                                 std::span(caches_).first(active_.size()), shape_, config.window(l));
       add_product(attended, layer.output, layer.output_bias, layer.output_adapters, layer.attention_norm, x);
-      multiply(norm_before(x, layer.mlp_norm, normed), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters, gate_up);
+      multiply(norm_before(x, layer.mlp_norm, normed), layer.gate_up, layer.gate_up_bias, layer.gate_up_adapters,
+               gate_up);
       kernels::swiglu(gate_up.const_data_ptr<float>(), gated.data_ptr<float>(), count, config.intermediate_size);
       add_product(gated, layer.down, layer.down_bias, layer.down_adapters, layer.mlp_out_norm, x);
     }
@@ -219,23 +234,27 @@ class Sampler {
   }
 
   /// nullptr for a weight that the family lacks.
-  static const float* pointer(const at::Tensor& weight) { return weight.defined() ? weight.const_data_ptr<float>() : nullptr; }
+  static const float* pointer(const at::Tensor& weight) {
+    return weight.defined() ? weight.const_data_ptr<float>() : nullptr;
+  }
 
   static void product(const at::Tensor& x, const at::Tensor& weight, kernels::Addend add, at::Tensor& y) {
     with_weight(weight, [&](const auto* w) {
-      kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add, y.data_ptr<float>());
+      kernels::product_transposed(x.const_data_ptr<float>(), x.size(0), w, weight.size(0), weight.size(1), add,
+                                  y.data_ptr<float>());
     });
   }
 
   /// y = x W^T + bias, corrected.
-  void multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters, at::Tensor& y) {
+  void multiply(const at::Tensor& x, const at::Tensor& weight, const at::Tensor& bias,
+                const std::vector<Adapter>& adapters, at::Tensor& y) {
     product(x, weight, {pointer(bias), /*one_row=*/true}, y);
     correct(x, adapters, y);
   }
 
   /// x += rows W^T + bias, corrected, or its norm where the family has one there.
-  void add_product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias, const std::vector<Adapter>& adapters,
-                   const at::Tensor& norm_weight, at::Tensor& x) {
+  void add_product(const at::Tensor& rows, const at::Tensor& weight, const at::Tensor& bias,
+                   const std::vector<Adapter>& adapters, const at::Tensor& norm_weight, at::Tensor& x) {
     if (norm_weight.defined()) {
       at::Tensor projected = projected_.narrow(0, 0, x.size(0)), normed = normed_.narrow(0, 0, x.size(0));
       multiply(rows, weight, bias, adapters, projected);
@@ -251,11 +270,12 @@ class Sampler {
   /// As add_adapter, without autograd.
   void correct(const at::Tensor& x, const std::vector<Adapter>& adapters, at::Tensor& y) const {
     for (const Adapter& adapter : adapters) {
-      at::Tensor narrow = at::empty({x.size(0), adapter.a.size(0)}, x.options()), wide = at::empty({x.size(0), adapter.b.size(0)}, x.options());
+      at::Tensor narrow = at::empty({x.size(0), adapter.a.size(0)}, x.options()),
+                 wide = at::empty({x.size(0), adapter.b.size(0)}, x.options());
       product(x, adapter.a, {}, narrow);
       product(narrow, adapter.b, {}, wide);
-      kernels::add_columns(y.data_ptr<float>(), wide.const_data_ptr<float>(), y.size(0), y.size(1), adapter.first_column, wide.size(1),
-                           static_cast<float>(decoder_.adapter_scale()));
+      kernels::add_columns(y.data_ptr<float>(), wide.const_data_ptr<float>(), y.size(0), y.size(1),
+                           adapter.first_column, wide.size(1), static_cast<float>(decoder_.adapter_scale()));
     }
   }
 
@@ -279,7 +299,9 @@ class Sampler {
     for (std::size_t i = 0; i < active_.size(); ++i) {
       const Sequence<PreparedPrompt>& sequence = active_[i];
       const std::int64_t at = sequence.slot * slot_size;
-      caches_[i] = {prompt_cache(*sequence.prompt, layer), sequence.prompt->length, {keys + at, values + at, capacity_},
+      caches_[i] = {prompt_cache(*sequence.prompt, layer),
+                    sequence.prompt->length,
+                    {keys + at, values + at, capacity_},
                     static_cast<std::int64_t>(sequence.rollout.tokens.size()) - 1};
     }
   }
@@ -292,7 +314,7 @@ class Sampler {
   const kernels::HeadShape shape_;
   std::int64_t capacity_ = 0;  ///< response tokens that a slot can cache, padded
   std::int64_t slots_ = 0;
-  at::Tensor cache_;           ///< [layers, 2, slots, a KeyValueCache's keys or values]
+  at::Tensor cache_;  ///< [layers, 2, slots, a KeyValueCache's keys or values]
   Schedule<PreparedPrompt> schedule_;
   std::vector<Sequence<PreparedPrompt>> active_;
   // Work space of a step, allocated once: [slots, ...].

@@ -16,7 +16,7 @@ namespace {
 /// Where a prompt's keys and values are, and the logits of its first response token.
 struct PlacedPrompt : PromptState {
   std::int64_t place = 0;
-  at::Tensor logits;                  ///< [vocabulary]
+  at::Tensor logits;  ///< [vocabulary]
   std::vector<std::int64_t>* free_places = nullptr;
 
   PlacedPrompt() = default;
@@ -38,7 +38,12 @@ class DeviceSampler {
  public:
   DeviceSampler(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary, const ModelWork& work,
                 base::Profile* profile)
-      : decoder_(decoder), request_(request), vocabulary_(vocabulary), work_(work), profile_(profile), shape_(decoder.shape()),
+      : decoder_(decoder),
+        request_(request),
+        vocabulary_(vocabulary),
+        work_(work),
+        profile_(profile),
+        shape_(decoder.shape()),
         schedule_(request, decoder.config()) {
     const std::int64_t capacity = std::max<std::int64_t>(1, request.sampling.max_new_tokens - 1);
     std::int64_t most_samples = 1;
@@ -53,15 +58,19 @@ class DeviceSampler {
     const auto places_for = [&](std::int64_t slots) {
       return std::min(static_cast<std::int64_t>(request.prompts.size()), (slots + most_samples - 1) / most_samples + 1);
     };
-    const std::int64_t row_bytes = layers * 2 * shape_.key_width() * static_cast<std::int64_t>(decoder.final_norm().element_size());
-    std::int64_t slots = std::min<std::int64_t>(request.max_active > 0 ? request.max_active : kMaxActive, schedule_.total_samples());
-    while (slots > 1 && (slots * capacity + places_for(slots) * longest_prompt_) * row_bytes > kMaxCacheBytes) slots -= (slots + 7) / 8;
+    const std::int64_t row_bytes =
+        layers * 2 * shape_.key_width() * static_cast<std::int64_t>(decoder.final_norm().element_size());
+    std::int64_t slots =
+        std::min<std::int64_t>(request.max_active > 0 ? request.max_active : kMaxActive, schedule_.total_samples());
+    while (slots > 1 && (slots * capacity + places_for(slots) * longest_prompt_) * row_bytes > kMaxCacheBytes)
+      slots -= (slots + 7) / 8;
     slots = std::max<std::int64_t>(1, slots);
     schedule_.set_slots(slots);
     const std::int64_t places = places_for(slots);
     for (std::int64_t place = places - 1; place >= 0; --place) free_places_.push_back(place);
     const auto make = [&](std::int64_t count, std::int64_t length) {
-      return at::zeros({layers, 2, count, length, shape_.key_width()}, decoder.final_norm().options().requires_grad(false));
+      return at::zeros({layers, 2, count, length, shape_.key_width()},
+                       decoder.final_norm().options().requires_grad(false));
     };
     // Zeros: what is masked must be finite all the same.
     slots_cache_ = make(slots, capacity);
@@ -116,11 +125,14 @@ class DeviceSampler {
     const at::Tensor to = upload(rows, decoder_.device());
     const at::Tensor hidden = decoder_.forward(batch, [&](std::size_t layer, const at::Tensor& heads) {
       for (const std::int64_t which : {0, 1}) {
-        at::Tensor cache = prompts_cache_.select(0, static_cast<std::int64_t>(layer)).select(0, which).view({-1, shape_.key_width()});
-        cache.index_copy_(0, to, heads.narrow(1, shape_.query_width() + which * shape_.key_width(), shape_.key_width()));
+        at::Tensor cache =
+            prompts_cache_.select(0, static_cast<std::int64_t>(layer)).select(0, which).view({-1, shape_.key_width()});
+        cache.index_copy_(0, to,
+                          heads.narrow(1, shape_.query_width() + which * shape_.key_width(), shape_.key_width()));
       }
     });
-    const at::Tensor logits = linear_map(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_));
+    const at::Tensor logits =
+        linear_map(decoder_.head_states(hidden, batch), decoder_.head().narrow(0, 0, vocabulary_));
     for (std::size_t i = 0; i < prepared.size(); ++i) {
       prepared[i]->logits = logits.select(0, static_cast<std::int64_t>(i));
       schedule_.make_wait(prepared[i]);
@@ -133,15 +145,21 @@ class DeviceSampler {
   at::Tensor step(const Active& starting) {
     // One copy for all that the device is told: token, position, slot, place, prompt length, filled rows, random number.
     const std::size_t active = active_.size(), count = active + starting.size();
-    at::Tensor told = at::empty({7, static_cast<std::int64_t>(count)}, at::TensorOptions().dtype(at::kLong).pinned_memory(decoder_.device().is_cuda()));
+    at::Tensor told = at::empty({7, static_cast<std::int64_t>(count)},
+                                at::TensorOptions().dtype(at::kLong).pinned_memory(decoder_.device().is_cuda()));
     std::int64_t* const begin = told.data_ptr<std::int64_t>();
     DecodeRows rows;
     for (std::size_t i = 0; i < count; ++i) {
       const Sequence<PlacedPrompt>& sequence = i < active ? active_[i] : starting[i - active];
       const std::vector<TokenId>& tokens = sequence.rollout.tokens;
       const std::int64_t length = sequence.prompt->length, filled = static_cast<std::int64_t>(tokens.size()) - 1;
-      const std::int64_t values[] = {tokens.empty() ? 0 : tokens.back(), length + filled, sequence.slot, sequence.prompt->place, length,
-                                     filled, std::bit_cast<std::int64_t>(schedule_.next_uniform(sequence))};
+      const std::int64_t values[] = {tokens.empty() ? 0 : tokens.back(),
+                                     length + filled,
+                                     sequence.slot,
+                                     sequence.prompt->place,
+                                     length,
+                                     filled,
+                                     std::bit_cast<std::int64_t>(schedule_.next_uniform(sequence))};
       for (std::size_t k = 0; k < 7; ++k) begin[k * count + i] = values[k];
       if (i < active) {
         rows.longest_prompt = std::max(rows.longest_prompt, length);
@@ -172,17 +190,21 @@ class DeviceSampler {
     at::Tensor x = decoder_.embedding().index_select(0, ids).to(decoder_.final_norm().scalar_type());
     for (std::size_t l = 0; l < decoder_.layers().size(); ++l) {
       const LayerWeights& layer = decoder_.layers()[l];
-      const auto cached = [&](const at::Tensor& cache, std::int64_t which) { return cache.select(0, static_cast<std::int64_t>(l)).select(0, which); };
-      const DeviceCache cache = {cached(slots_cache_, 0), cached(slots_cache_, 1), cached(prompts_cache_, 0), cached(prompts_cache_, 1)};
+      const auto cached = [&](const at::Tensor& cache, std::int64_t which) {
+        return cache.select(0, static_cast<std::int64_t>(l)).select(0, which);
+      };
+      const DeviceCache cache = {cached(slots_cache_, 0), cached(slots_cache_, 1), cached(prompts_cache_, 0),
+                                 cached(prompts_cache_, 1)};
       x = decoder_.run_layer(l, x, [&](const at::Tensor& qkv) {
-        const at::Tensor prepared = plain::prepare_heads(qkv, layer.query_norm, layer.key_norm, positions, rotary, shape_,
-                                                         decoder_.head_norm(), config.rms_norm_eps);
+        const at::Tensor prepared = plain::prepare_heads(qkv, layer.query_norm, layer.key_norm, positions, rotary,
+                                                         shape_, decoder_.head_norm(), config.rms_norm_eps);
         return cuda::can_decode_attention(prepared, shape_)
                    ? cuda::decode_attention(prepared, cache, rows, shape_, config.window(l))
                    : plain::decode_attention(prepared, cache, rows, shape_, config.window(l));
       });
     }
-    return linear_map(rms_norm(x, decoder_.final_norm(), config.rms_norm_eps), decoder_.head().narrow(0, 0, vocabulary_));
+    return linear_map(rms_norm(x, decoder_.final_norm(), config.rms_norm_eps),
+                      decoder_.head().narrow(0, 0, vocabulary_));
   }
 
   /// Samples of one prompt start one after another: they share its row of logits.
@@ -194,7 +216,8 @@ class DeviceSampler {
       while (end < count && end - begin < at_once) {
         const PlacedPrompt* const prompt = starting[static_cast<std::size_t>(end)].prompt.get();
         const std::int64_t run = end;
-        while (end < count && end - begin < at_once && starting[static_cast<std::size_t>(end)].prompt.get() == prompt) ++end;
+        while (end < count && end - begin < at_once && starting[static_cast<std::size_t>(end)].prompt.get() == prompt)
+          ++end;
         logits.push_back(prompt->logits.unsqueeze(0).expand({end - run, vocabulary_}));
       }
       drawn.push_back(draw_rows(at::cat(logits), uniforms.narrow(0, first + begin, end - begin), request_.sampling));
@@ -232,8 +255,9 @@ class DeviceSampler {
 
 }  // namespace
 
-std::vector<std::vector<Rollout>> sample_on_device(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary,
-                                                   const ModelWork& work, base::Profile* profile) {
+std::vector<std::vector<Rollout>> sample_on_device(Decoder& decoder, const RolloutRequest& request,
+                                                   std::int64_t vocabulary, const ModelWork& work,
+                                                   base::Profile* profile) {
   return DeviceSampler(decoder, request, vocabulary, work, profile).run();
 }
 

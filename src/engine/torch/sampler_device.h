@@ -6,7 +6,8 @@
 namespace whet::engine {
 
 /// As sample(). `request` has been checked.
-std::vector<std::vector<Rollout>> sample_on_device(Decoder& decoder, const RolloutRequest& request, std::int64_t vocabulary,
-                                                   const ModelWork& work, base::Profile* profile);
+std::vector<std::vector<Rollout>> sample_on_device(Decoder& decoder, const RolloutRequest& request,
+                                                   std::int64_t vocabulary, const ModelWork& work,
+                                                   base::Profile* profile);
 
 }  // namespace whet::engine

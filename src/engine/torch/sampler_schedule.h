@@ -99,7 +99,8 @@ class Schedule {
 
   /// Its samples wait for slots from now on.
   void make_wait(const std::shared_ptr<Prepared>& prompt) {
-    for (int sample = 0; sample < request_.prompts[prompt->index].samples; ++sample) waiting_.push_back({prompt, 0, sample, {}});
+    for (int sample = 0; sample < request_.prompts[prompt->index].samples; ++sample)
+      waiting_.push_back({prompt, 0, sample, {}});
   }
 
   bool has_free_slot() const { return !free_slots_.empty(); }
@@ -117,7 +118,8 @@ class Schedule {
 
   /// The number in [0, 1) that decides a sequence's next token.
   double next_uniform(const SequenceOf& sequence) const {
-    return base::token_uniform(request_.stream, prompt(*sequence.prompt).key, static_cast<std::uint32_t>(sequence.sample),
+    return base::token_uniform(request_.stream, prompt(*sequence.prompt).key,
+                               static_cast<std::uint32_t>(sequence.sample),
                                static_cast<std::uint32_t>(sequence.rollout.tokens.size()));
   }
 

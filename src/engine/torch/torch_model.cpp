@@ -32,7 +32,9 @@ at::Tensor tensor_of(const TensorView& view, const at::Tensor& like) {
 }  // namespace
 
 TorchModel::TorchModel(std::shared_ptr<Decoder> decoder, const EngineOptions& options, std::filesystem::path folder)
-    : decoder_(std::move(decoder)), options_(options), folder_(std::move(folder)),
+    : decoder_(std::move(decoder)),
+      options_(options),
+      folder_(std::move(folder)),
       vocabulary_(options.vocabulary_in_use > 0 ? options.vocabulary_in_use : decoder_->config().vocab_size),
       work_(decoder_->config(), vocabulary_, decoder_->lora(), decoder_->computed_weights().element_size()) {
   const std::int64_t rows = decoder_->config().vocab_size;
@@ -96,8 +98,8 @@ std::vector<TokenScores> TorchModel::score(std::span<const std::vector<TokenId>>
         const float* begin = from.const_data_ptr<float>() + offset;
         return std::vector<float>(begin, begin + length);
       };
-      result[places[batch.first_response + r]] = {copy(values.logprob), copy(values.entropy), copy(values.self_certainty),
-                                                  copy(values.gap)};
+      result[places[batch.first_response + r]] = {copy(values.logprob), copy(values.entropy),
+                                                  copy(values.self_certainty), copy(values.gap)};
       offset += length;
     }
   }
@@ -131,8 +133,9 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   const torch::NoGradGuard no_grad;
   base::Span span(options_.profile, base::Phase::kOptimizer);
   at::Tensor& gradient = decoder_->gradients();
-  const double norm = by_kernels(gradient) ? std::sqrt(kernels::sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel()))
-                                           : at::linalg_vector_norm(gradient).item<double>();
+  const double norm = by_kernels(gradient)
+                          ? std::sqrt(kernels::sum_of_squares(gradient.const_data_ptr<float>(), gradient.numel()))
+                          : at::linalg_vector_norm(gradient).item<double>();
   if (!std::isfinite(norm)) {
     base::run_error("optimizer", "the gradient's norm is {}, want a finite number (weights left as they were)", norm);
   }
@@ -145,8 +148,9 @@ double TorchModel::optimizer_step(const AdamOptions& options) {
   }
   ++steps_;
   at::_fused_adamw_({decoder_->trained()}, {gradient}, {first_moment_}, {second_moment_}, {},
-                    {at::scalar_tensor(static_cast<double>(steps_), gradient.options())}, options.learning_rate, options.beta1,
-                    options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false, /*maximize=*/false);
+                    {at::scalar_tensor(static_cast<double>(steps_), gradient.options())}, options.learning_rate,
+                    options.beta1, options.beta2, options.weight_decay, options.epsilon, /*amsgrad=*/false,
+                    /*maximize=*/false);
   if (decoder_->lora().rank == 0) decoder_->round_weights();
   gradient.zero_();
   if (options_.profile != nullptr) wait_for(decoder_->device());
@@ -179,8 +183,8 @@ void write_folder(const std::filesystem::path& folder, const std::vector<Decoder
 void TorchModel::save(const std::filesystem::path& folder) const {
   if (decoder_->lora().rank == 0) {
     const bool is_half = decoder_->computed_weights().scalar_type() == at::kBFloat16;
-    write_folder(folder, host_windows(decoder_->named_computed_weights()), is_half ? DType::kBF16 : DType::kF32, config(),
-                 is_half ? "bfloat16" : "float32", options_.shard_bytes);
+    write_folder(folder, host_windows(decoder_->named_computed_weights()), is_half ? DType::kBF16 : DType::kF32,
+                 config(), is_half ? "bfloat16" : "float32", options_.shard_bytes);
     return;
   }
   std::vector<NamedTensor> tensors;
@@ -194,21 +198,24 @@ void TorchModel::save(const std::filesystem::path& folder) const {
 }
 
 void TorchModel::load_adapters(const std::filesystem::path& folder) {
-  if (decoder_->lora().rank == 0) base::user_error("model", "{} has adapters, but this model was opened without", folder.string());
+  if (decoder_->lora().rank == 0)
+    base::user_error("model", "{} has adapters, but this model was opened without", folder.string());
   const torch::NoGradGuard no_grad;
   decoder_->load_adapters(folder);
 }
 
 void TorchModel::save_merged(const std::filesystem::path& folder, const std::string& dtype) const {
-  const std::tuple<const char*, DType, at::ScalarType> known[] = {
-      {"float32", DType::kF32, at::kFloat}, {"bfloat16", DType::kBF16, at::kBFloat16}, {"float16", DType::kF16, at::kHalf}};
+  const std::tuple<const char*, DType, at::ScalarType> known[] = {{"float32", DType::kF32, at::kFloat},
+                                                                  {"bfloat16", DType::kBF16, at::kBFloat16},
+                                                                  {"float16", DType::kF16, at::kHalf}};
   for (const auto& [name, stored, type] : known) {
     if (dtype != name) continue;
     auto windows = decoder_->merged_weights();
     for (auto& [tensor_name, window] : windows) {
       window = in_host_memory(window.to(type));
       if (!at::isfinite(window).all().item<bool>()) {
-        base::run_error("export", "{} has values that {} cannot hold (or that are not finite), want another dtype", tensor_name, dtype);
+        base::run_error("export", "{} has values that {} cannot hold (or that are not finite), want another dtype",
+                        tensor_name, dtype);
       }
     }
     write_folder(folder, windows, stored, config(), dtype, options_.shard_bytes);
@@ -236,21 +243,26 @@ at::Tensor TorchModel::masters_of(const SafetensorsFile& stored, const std::file
   const TensorView* view = stored.find(kMasters);
   if (!decoder_->has_masters()) {
     if (view == nullptr) return {};
-    base::user_error("optimizer", "{} has the float32 masters of weights in bfloat16, want a model that is opened with precision bfloat16",
-                     file.string());
+    base::user_error(
+        "optimizer",
+        "{} has the float32 masters of weights in bfloat16, want a model that is opened with precision bfloat16",
+        file.string());
   }
   if (view == nullptr) {
-    base::user_error("optimizer", "{} has no {}, the float32 masters of weights in bfloat16 (was it written with another precision?)",
-                     file.string(), kMasters);
+    base::user_error(
+        "optimizer",
+        "{} has no {}, the float32 masters of weights in bfloat16 (was it written with another precision?)",
+        file.string(), kMasters);
   }
   const std::size_t wanted = decoder_->weights().nbytes();
   if (view->dtype != DType::kF32 || view->bytes.size() != wanted) {
-    base::user_error("optimizer", "{}: {} bytes of {}, want {} of type F32 (does it belong to this model?)", file.string(),
-                     view->bytes.size(), kMasters, wanted);
+    base::user_error("optimizer", "{}: {} bytes of {}, want {} of type F32 (does it belong to this model?)",
+                     file.string(), view->bytes.size(), kMasters, wanted);
   }
   at::Tensor masters = tensor_of(*view, decoder_->weights());
   if (!at::equal(masters.to(at::kBFloat16), decoder_->computed_weights())) {
-    base::user_error("optimizer", "{}: {} do not round to the model's weights, want those of the same checkpoint", file.string(), kMasters);
+    base::user_error("optimizer", "{}: {} do not round to the model's weights, want those of the same checkpoint",
+                     file.string(), kMasters);
   }
   return masters;
 }
@@ -259,14 +271,16 @@ void TorchModel::load_optimizer(const std::filesystem::path& file) {
   const SafetensorsFile stored(file);
   const auto get = [&](const char* name, DType dtype) -> const TensorView& {
     const TensorView* view = stored.find(name);
-    if (view == nullptr || view->dtype != dtype) base::user_error("optimizer", "{}: no {} of type {}", file.string(), name, dtype_name(dtype));
+    if (view == nullptr || view->dtype != dtype)
+      base::user_error("optimizer", "{}: no {} of type {}", file.string(), name, dtype_name(dtype));
     return *view;
   };
   const TensorView& first = get("first_moment", DType::kF32);
   const TensorView& second = get("second_moment", DType::kF32);
   const TensorView& stored_steps = get("steps", DType::kI64);
   std::int64_t steps = 0;
-  if (stored_steps.bytes.size() != sizeof(steps)) base::user_error("optimizer", "{}: steps is not one number", file.string());
+  if (stored_steps.bytes.size() != sizeof(steps))
+    base::user_error("optimizer", "{}: steps is not one number", file.string());
   std::memcpy(&steps, stored_steps.bytes.data(), sizeof(steps));
   const std::size_t wanted = decoder_->trained().nbytes();
   const at::Tensor masters = masters_of(stored, file);
@@ -304,6 +318,8 @@ void TorchModel::move_towards(const Model& other, double share) {
   if (decoder_->lora().rank == 0) decoder_->round_weights();
 }
 
-std::unique_ptr<Model> TorchModel::clone() const { return std::make_unique<TorchModel>(decoder_->clone(), options_, folder_); }
+std::unique_ptr<Model> TorchModel::clone() const {
+  return std::make_unique<TorchModel>(decoder_->clone(), options_, folder_);
+}
 
 }  // namespace whet::engine

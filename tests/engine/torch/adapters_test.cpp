@@ -49,7 +49,8 @@ at::Tensor gradient_of(Decoder& decoder, std::int64_t budget = 64) {
   const auto groups = varied_groups(21, 37);
   for (const PackedBatch& batch : pack(groups, budget, 37)) {
     const at::Tensor logprobs = decoder.logprobs(batch, 37, 0.8);
-    logprobs.backward(at::sin(at::arange(logprobs.numel(), logprobs.options()) + static_cast<double>(batch.first_response)));
+    logprobs.backward(
+        at::sin(at::arange(logprobs.numel(), logprobs.options()) + static_cast<double>(batch.first_response)));
   }
   return decoder.gradients().clone();
 }
@@ -85,7 +86,8 @@ TEST(Adapters, ThatAreNewChangeNothing) {
   EXPECT_TRUE(same_bytes(plain->logprobs(batches[0], 37, 1.0), adapted->logprobs(batches[0], 37, 1.0)));
   bool first_matrix_is_zero = true;
   for (const auto& [name, window] : adapted->named_adapters()) {
-    if (name.find("lora_A") != std::string::npos) first_matrix_is_zero = first_matrix_is_zero && window.eq(0).all().item<bool>();
+    if (name.find("lora_A") != std::string::npos)
+      first_matrix_is_zero = first_matrix_is_zero && window.eq(0).all().item<bool>();
   }
   EXPECT_FALSE(first_matrix_is_zero);
 }
@@ -95,7 +97,8 @@ TEST(Adapters, AreSampledWithAsTheyAreTrained) {
     TorchModel model(adapted_decoder(config, at::kFloat, kAll), {});
     base::Random random{11};
     std::vector<Prompt> prompts;
-    for (std::uint64_t i = 0; i < 4; ++i) prompts.push_back({random_tokens(random, 3 + static_cast<std::int64_t>(i) * 4, 37), i, 2});
+    for (std::uint64_t i = 0; i < 4; ++i)
+      prompts.push_back({random_tokens(random, 3 + static_cast<std::int64_t>(i) * 4, 37), i, 2});
     const auto rollouts = model.rollout({prompts, {.max_new_tokens = 20}, 5});
     std::vector<SharedPromptBatch> groups;
     for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -169,7 +172,8 @@ TEST_F(AdapterFiles, AreReadBackExactly) {
   Decoder wider(read_model_config(config->base), at::kFloat);
   wider.add_adapters(kAll);
   EXPECT_THROW(wider.load_adapters(folder_ / "adapter"), base::UserError);
-  EXPECT_THROW(TorchModel(random_decoder(odd_config(), at::kFloat), {}).load_adapters(folder_ / "adapter"), base::UserError);
+  EXPECT_THROW(TorchModel(random_decoder(odd_config(), at::kFloat), {}).load_adapters(folder_ / "adapter"),
+               base::UserError);
 }
 
 TEST_F(AdapterFiles, AreMergedIntoAModelThatSaysTheSame) {
@@ -191,13 +195,15 @@ TEST_F(AdapterFiles, AreMergedIntoAModelThatSaysTheSame) {
       for (std::size_t g = 0; g < got.size(); ++g) {
         for (std::size_t r = 0; r < got[g].size(); ++r) {
           for (std::size_t t = 0; t < got[g][r].size(); ++t) {
-            EXPECT_NEAR(got[g][r][t], wanted[g][r][t], (dtype == "float32" ? 1e-5 : 0.3) * std::max(1.0f, std::abs(wanted[g][r][t])));
+            EXPECT_NEAR(got[g][r][t], wanted[g][r][t],
+                        (dtype == "float32" ? 1e-5 : 0.3) * std::max(1.0f, std::abs(wanted[g][r][t])));
           }
         }
       }
     }
   }
-  EXPECT_THROW(TorchModel(random_decoder(odd_config(), at::kFloat), {}).save_merged(folder_ / "merged", "int8"), base::UserError);
+  EXPECT_THROW(TorchModel(random_decoder(odd_config(), at::kFloat), {}).save_merged(folder_ / "merged", "int8"),
+               base::UserError);
 }
 
 TEST_F(AdapterFiles, OfAnUnsupportedKindAreRefusedByField) {
@@ -207,10 +213,20 @@ TEST_F(AdapterFiles, OfAnUnsupportedKindAreRefusedByField) {
     return read_adapter_config(folder_ / "adapter");
   };
   EXPECT_TRUE(read(good).has_value());
-  for (const auto& [field, value] : std::initializer_list<std::pair<const char*, base::Json>>{
-           {"peft_type", "IA3"}, {"bias", "all"}, {"use_dora", true}, {"use_rslora", true}, {"modules_to_save", {"lm_head"}},
-           {"rank_pattern", {{"q_proj", 4}}}, {"r", 0}, {"r", "2"}, {"lora_alpha", -1}, {"target_modules", "all-linear"},
-           {"target_modules", {"c_attn"}}, {"base_model_name_or_path", "/nonexistent"}, {"base_model_name_or_path", nullptr}}) {
+  for (const auto& [field, value] :
+       std::initializer_list<std::pair<const char*, base::Json>>{{"peft_type", "IA3"},
+                                                                 {"bias", "all"},
+                                                                 {"use_dora", true},
+                                                                 {"use_rslora", true},
+                                                                 {"modules_to_save", {"lm_head"}},
+                                                                 {"rank_pattern", {{"q_proj", 4}}},
+                                                                 {"r", 0},
+                                                                 {"r", "2"},
+                                                                 {"lora_alpha", -1},
+                                                                 {"target_modules", "all-linear"},
+                                                                 {"target_modules", {"c_attn"}},
+                                                                 {"base_model_name_or_path", "/nonexistent"},
+                                                                 {"base_model_name_or_path", nullptr}}) {
     base::Json bad = good;
     bad[field] = value;
     try {
@@ -283,7 +299,8 @@ TEST(Checkpointing, GivesTheSameGradientsToTheLastBit) {
       const auto kept = make(), recomputed = make();
       recomputed->set_checkpointing(true);
       const at::Tensor wanted = gradient_of(*kept);
-      EXPECT_TRUE(same_bytes(gradient_of(*recomputed), wanted)) << config.architecture << (with_adapters ? " with adapters" : "");
+      EXPECT_TRUE(same_bytes(gradient_of(*recomputed), wanted))
+          << config.architecture << (with_adapters ? " with adapters" : "");
       EXPECT_GT(wanted.norm().item<double>(), 0);
     }
   }

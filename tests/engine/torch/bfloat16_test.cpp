@@ -38,18 +38,20 @@ std::shared_ptr<Decoder> rounded_decoder(const ModelConfig& config) {
 /// Log-probabilities of fixed responses, with a gradient that is never zero.
 std::vector<float> accumulate(TorchModel& model, std::uint64_t seed = 1) {
   std::vector<float> values;
-  model.accumulate_gradient(varied_groups(seed, 37), 0.9, 64,
-                            [&](std::size_t first, std::size_t, std::span<const float> logprob, std::span<float> gradient) {
-                              values.insert(values.end(), logprob.begin(), logprob.end());
-                              for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(first + i + seed));
-                            });
+  model.accumulate_gradient(
+      varied_groups(seed, 37), 0.9, 64,
+      [&](std::size_t first, std::size_t, std::span<const float> logprob, std::span<float> gradient) {
+        values.insert(values.end(), logprob.begin(), logprob.end());
+        for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(first + i + seed));
+      });
   return values;
 }
 
 std::vector<std::vector<Rollout>> sample(TorchModel& model, int max_active = 0) {
   base::Random random{3};
   std::vector<Prompt> prompts;
-  for (const std::int64_t length : {1, 7, 20, 3}) prompts.push_back({random_tokens(random, length, 37), prompts.size(), 5});
+  for (const std::int64_t length : {1, 7, 20, 3})
+    prompts.push_back({random_tokens(random, length, 37), prompts.size(), 5});
   return model.rollout({prompts, {.max_new_tokens = 12}, 5, max_active});
 }
 
@@ -94,7 +96,8 @@ TEST(BFloat16, IsNearTheFloat32ModelWhereTheProcessorMultipliesIt) {
     largest_logprob = std::max(largest_logprob, (got - wanted).abs().max().item<double>());
     largest_gradient = std::max(largest_gradient, distance(half->gradients(), plain->gradients()));
   }
-  fmt::print("in bfloat16, from the float32 model: log-probabilities {:.1e}, gradients {:.1e}\n", largest_logprob, largest_gradient);
+  fmt::print("in bfloat16, from the float32 model: log-probabilities {:.1e}, gradients {:.1e}\n", largest_logprob,
+             largest_gradient);
   // A number is rounded by at most 2^-9 of itself, .0011 on average (root of the mean square); a gradient has been through two
   // dozen products.
   EXPECT_GT(largest_gradient, 1e-4);
@@ -109,7 +112,8 @@ TEST(BFloat16, SamplesATokenWithTheProbabilityThatTrainingComputes) {
     TorchModel model(half_decoder(config), {});
     base::Random random{3};
     std::vector<Prompt> prompts;
-    for (const std::int64_t length : {1, 7, 20, 3}) prompts.push_back({random_tokens(random, length, 37), prompts.size(), 5});
+    for (const std::int64_t length : {1, 7, 20, 3})
+      prompts.push_back({random_tokens(random, length, 37), prompts.size(), 5});
     const auto rollouts = model.rollout({prompts, {.max_new_tokens = 30}, 5});
     std::vector<SharedPromptBatch> groups;
     for (std::size_t p = 0; p < prompts.size(); ++p) {
@@ -127,8 +131,9 @@ TEST(BFloat16, SamplesATokenWithTheProbabilityThatTrainingComputes) {
       }
     }
   }
-  fmt::print("of {} sampled log-probabilities {:.1f} % are those of training to the last bit, the others within {:.1e}\n", tokens,
-             100.0 * static_cast<double>(equal) / static_cast<double>(tokens), worst);
+  fmt::print(
+      "of {} sampled log-probabilities {:.1f} % are those of training to the last bit, the others within {:.1e}\n",
+      tokens, 100.0 * static_cast<double>(equal) / static_cast<double>(tokens), worst);
   // Products are the same; attention adds in another order, and a number that lies between two of bfloat16 may then round to either.
   EXPECT_LT(worst, kernels::multiplies_bfloat16() ? 24 * std::ldexp(1.0, -9) : 1e-5);
 }
@@ -180,22 +185,27 @@ TEST(BFloat16, MovesByLessThanItsRoundingBecauseOfTheMasters) {
   const AdamOptions options{.learning_rate = 1e-4, .weight_decay = 0};
   const auto decoder = half_decoder(config), without = rounded_decoder(config);
   TorchModel model(decoder, {}), control(without, {});
-  const at::Tensor masters = decoder->weights().clone(), computed = decoder->computed_weights().clone(), start = without->weights().clone();
-  const auto share = [](const at::Tensor& a, const at::Tensor& b) { return at::ne(a, b).to(at::kDouble).mean().item<double>(); };
+  const at::Tensor masters = decoder->weights().clone(), computed = decoder->computed_weights().clone(),
+                   start = without->weights().clone();
+  const auto share = [](const at::Tensor& a, const at::Tensor& b) {
+    return at::ne(a, b).to(at::kDouble).mean().item<double>();
+  };
   for (int step = 1; step <= 30; ++step) {
     accumulate(model);
     accumulate(control);
     model.optimizer_step(options);
     control.optimizer_step(options);
     without->weights().copy_(without->weights().to(at::kBFloat16));  // as if there were no masters
-    EXPECT_TRUE(at::equal(decoder->computed_weights(), decoder->weights().to(at::kBFloat16))) << "what computes follows the masters";
+    EXPECT_TRUE(at::equal(decoder->computed_weights(), decoder->weights().to(at::kBFloat16)))
+        << "what computes follows the masters";
     if (step == 1) {
       EXPECT_GT(share(decoder->weights(), masters), 0.9);
       EXPECT_LT(share(decoder->computed_weights(), computed), 0.3);
     }
   }
   const double moved = share(decoder->computed_weights(), computed), stuck = share(without->weights(), start);
-  fmt::print("after 30 steps of 1e-4: {:.0f} % of the weights in bfloat16 have moved, {:.0f} % without masters\n", 100 * moved, 100 * stuck);
+  fmt::print("after 30 steps of 1e-4: {:.0f} % of the weights in bfloat16 have moved, {:.0f} % without masters\n",
+             100 * moved, 100 * stuck);
   EXPECT_GT(moved, 0.75);
   EXPECT_LT(stuck, moved / 2);
 }
@@ -303,7 +313,8 @@ TEST(BFloat16, HasAdaptersInFloat32OverFrozenWeights) {
     EXPECT_TRUE(same_bytes(half->weights(), before));
     expect_same_rollouts(sample(ours), sample(theirs));
     const auto merged = half->merged_weights(), wanted = plain->merged_weights();
-    for (std::size_t i = 0; i < merged.size(); ++i) EXPECT_TRUE(same_bytes(merged[i].window.contiguous(), wanted[i].window.contiguous()));
+    for (std::size_t i = 0; i < merged.size(); ++i)
+      EXPECT_TRUE(same_bytes(merged[i].window.contiguous(), wanted[i].window.contiguous()));
   }
 }
 
@@ -320,7 +331,8 @@ TEST(BFloat16, AMovingAverageKeepsWhatRoundingWouldLose) {
   const auto groups = varied_groups(8, 37);
   const auto got = average->logprobs(groups, 1.0), wanted = policy.logprobs(groups, 1.0);
   double largest = 0;
-  for (std::size_t t = 0; t < got[0][4].size(); ++t) largest = std::max(largest, std::abs(static_cast<double>(got[0][4][t] - wanted[0][4][t])));
+  for (std::size_t t = 0; t < got[0][4].size(); ++t)
+    largest = std::max(largest, std::abs(static_cast<double>(got[0][4][t] - wanted[0][4][t])));
   EXPECT_LT(largest, 0.05) << "the average has arrived";
 }
 

@@ -12,8 +12,13 @@ namespace {
 
 at::Tensor run_sampling(const at::Tensor& logits, const at::Tensor& uniforms, const SamplingOptions& options) {
   at::Tensor results = at::full({logits.size(0), kSampleWidth}, NAN, at::kDouble);
-  const SampleArguments arguments = {logits.const_data_ptr<float>(), uniforms.const_data_ptr<double>(), results.data_ptr<double>(),
-                                     logits.size(0), logits.size(1), options.temperature, options.greedy};
+  const SampleArguments arguments = {logits.const_data_ptr<float>(),
+                                     uniforms.const_data_ptr<double>(),
+                                     results.data_ptr<double>(),
+                                     logits.size(0),
+                                     logits.size(1),
+                                     options.temperature,
+                                     options.greedy};
   for (unsigned row = 0; row < logits.size(0); ++row) {
     blockIdx.x = row;
     Block::run(kWarp * kWarps, [&] { sample_rows(arguments); });
@@ -22,8 +27,10 @@ at::Tensor run_sampling(const at::Tensor& logits, const at::Tensor& uniforms, co
 }
 
 void expect_same_draws(const at::Tensor& logits, const at::Tensor& uniforms, const SamplingOptions& options) {
-  const at::Tensor got = run_sampling(logits, uniforms, options), wanted = plain::sample_rows(logits, uniforms, options);
-  const std::string where = fmt::format("{} tokens, temperature {}, greedy {}", logits.size(1), options.temperature, options.greedy);
+  const at::Tensor got = run_sampling(logits, uniforms, options),
+                   wanted = plain::sample_rows(logits, uniforms, options);
+  const std::string where =
+      fmt::format("{} tokens, temperature {}, greedy {}", logits.size(1), options.temperature, options.greedy);
   EXPECT_TRUE(at::equal(got.select(1, 0), wanted.select(1, 0))) << where;
   EXPECT_LE((got - wanted).narrow(1, 1, 4).abs().max().item<double>(), 1e-5) << where;
 }
@@ -89,22 +96,30 @@ void expect_same_attention(kernels::HeadShape shape, std::int64_t window) {
   at::manual_seed(7);
   const auto cache = [&] {
     at::manual_seed(8);
-    return DeviceCache{at::randn({kSlots, kCapacity, shape.key_width()}), at::randn({kSlots, kCapacity, shape.key_width()}),
-                       at::randn({kPlaces, kPrompt, shape.key_width()}), at::randn({kPlaces, kPrompt, shape.key_width()})};
+    return DeviceCache{
+        at::randn({kSlots, kCapacity, shape.key_width()}), at::randn({kSlots, kCapacity, shape.key_width()}),
+        at::randn({kPlaces, kPrompt, shape.key_width()}), at::randn({kPlaces, kPrompt, shape.key_width()})};
   };
   const DeviceCache ours = cache(), theirs = cache();
   // Two sequences of one prompt, one at its first token, one at its last, and places that are out of order.
-  const DecodeRows rows = {at::tensor({3, 0, 4, 1}, at::kLong), at::tensor({2, 0, 2, 1}, at::kLong), at::tensor({30, 1, 30, 12}, at::kLong),
-                           at::tensor({0, 20, 7, 13}, at::kLong), 30, 20};
+  const DecodeRows rows = {at::tensor({3, 0, 4, 1}, at::kLong),
+                           at::tensor({2, 0, 2, 1}, at::kLong),
+                           at::tensor({30, 1, 30, 12}, at::kLong),
+                           at::tensor({0, 20, 7, 13}, at::kLong),
+                           30,
+                           20};
   const at::Tensor prepared = at::randn({4, shape.qkv_width()});
   const at::Tensor wanted = plain::decode_attention(prepared, theirs, rows, shape, window);
   const at::Tensor got = at::full({4, shape.query_width()}, NAN);
-  run_blocks<kQueries, kEach>({prepared.const_data_ptr<float>(), got.data_ptr<float>(), ours.keys.data_ptr<float>(), ours.values.data_ptr<float>(),
-                               ours.keys.stride(0), ours.prompt_keys.const_data_ptr<float>(), ours.prompt_values.const_data_ptr<float>(),
-                               ours.prompt_keys.stride(0), rows.slots.const_data_ptr<std::int64_t>(), rows.places.const_data_ptr<std::int64_t>(),
-                               rows.prompt_lengths.const_data_ptr<std::int64_t>(), rows.lengths.const_data_ptr<std::int64_t>(), 4,
-                               static_cast<int>(shape.query_heads), static_cast<int>(shape.key_heads), static_cast<int>(shape.width), window});
-  const std::string what = fmt::format("{} query heads, {} key heads of {}, window {}", shape.query_heads, shape.key_heads, shape.width, window);
+  run_blocks<kQueries, kEach>(
+      {prepared.const_data_ptr<float>(), got.data_ptr<float>(), ours.keys.data_ptr<float>(),
+       ours.values.data_ptr<float>(), ours.keys.stride(0), ours.prompt_keys.const_data_ptr<float>(),
+       ours.prompt_values.const_data_ptr<float>(), ours.prompt_keys.stride(0),
+       rows.slots.const_data_ptr<std::int64_t>(), rows.places.const_data_ptr<std::int64_t>(),
+       rows.prompt_lengths.const_data_ptr<std::int64_t>(), rows.lengths.const_data_ptr<std::int64_t>(), 4,
+       static_cast<int>(shape.query_heads), static_cast<int>(shape.key_heads), static_cast<int>(shape.width), window});
+  const std::string what = fmt::format("{} query heads, {} key heads of {}, window {}", shape.query_heads,
+                                       shape.key_heads, shape.width, window);
   expect_close(got, wanted, 2e-6, what);
   EXPECT_TRUE(same_bytes(ours.keys, theirs.keys) && same_bytes(ours.values, theirs.values)) << what;
 }

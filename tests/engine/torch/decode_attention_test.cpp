@@ -18,7 +18,8 @@ struct Sequence {
 
 /// Where a token's number stands in a cache, written out once more.
 std::size_t key_place(std::int64_t capacity, std::int64_t width, std::int64_t token, std::int64_t column) {
-  return static_cast<std::size_t>(column / width * capacity * width + token / 16 * 16 * width + column % width * 16 + token % 16);
+  return static_cast<std::size_t>(column / width * capacity * width + token / 16 * 16 * width + column % width * 16 +
+                                  token % 16);
 }
 std::size_t value_place(std::int64_t capacity, std::int64_t width, std::int64_t token, std::int64_t column) {
   return static_cast<std::size_t>(column / width * capacity * width + token * width + column % width);
@@ -29,7 +30,8 @@ struct Stored {
   std::vector<float> keys, values;
   std::int64_t capacity = 0;
 
-  Stored(const std::vector<float>& key_rows, const std::vector<float>& value_rows, std::int64_t tokens, std::int64_t room, HeadShape shape)
+  Stored(const std::vector<float>& key_rows, const std::vector<float>& value_rows, std::int64_t tokens,
+         std::int64_t room, HeadShape shape)
       : capacity(KeyValueCache::padded(room)) {
     keys.assign(static_cast<std::size_t>(capacity * shape.key_width()), std::nanf(""));
     values = keys;
@@ -52,7 +54,8 @@ std::vector<float> numbers(std::mt19937& random, std::int64_t count) {
 }
 
 /// One head's result, from keys and values as they stand: the prefix, the sequence's own, the newest.
-std::vector<double> expected(const Sequence& sequence, const float* prepared, HeadShape shape, std::int64_t window, std::int64_t head) {
+std::vector<double> expected(const Sequence& sequence, const float* prepared, HeadShape shape, std::int64_t window,
+                             std::int64_t head) {
   const std::int64_t column = head / (shape.query_heads / shape.key_heads) * shape.width;
   std::vector<const float*> keys, values;
   for (std::int64_t j = 0; j < sequence.prefix; ++j) {
@@ -65,12 +68,14 @@ std::vector<double> expected(const Sequence& sequence, const float* prepared, He
   }
   keys.push_back(prepared + shape.query_width() + column);
   values.push_back(prepared + shape.query_width() + shape.key_width() + column);
-  const std::size_t first = window > 0 && keys.size() > static_cast<std::size_t>(window) ? keys.size() - static_cast<std::size_t>(window) : 0;
+  const std::size_t first =
+      window > 0 && keys.size() > static_cast<std::size_t>(window) ? keys.size() - static_cast<std::size_t>(window) : 0;
   std::vector<double> result(static_cast<std::size_t>(shape.width));
   double total = 0;
   for (std::size_t j = first; j < keys.size(); ++j) {
     double dot = 0;
-    for (std::int64_t c = 0; c < shape.width; ++c) dot += static_cast<double>(prepared[head * shape.width + c]) * static_cast<double>(keys[j][c]);
+    for (std::int64_t c = 0; c < shape.width; ++c)
+      dot += static_cast<double>(prepared[head * shape.width + c]) * static_cast<double>(keys[j][c]);
     const double weight = std::exp(dot / std::sqrt(static_cast<double>(shape.width)));
     total += weight;
     for (std::size_t c = 0; c < result.size(); ++c) result[c] += weight * static_cast<double>(values[j][c]);
@@ -110,15 +115,18 @@ TEST(DecodeAttention, EqualsItsDefinition) {
         for (std::int64_t head = 0; head < shape.query_heads; ++head) {
           const std::vector<double> wanted = expected(sequence, row, shape, window, head);
           for (std::int64_t c = 0; c < width; ++c) {
-            ASSERT_NEAR(out[static_cast<std::size_t>(i * shape.query_width() + head * width + c)], wanted[static_cast<std::size_t>(c)], 1e-5)
-                << "width " << width << ", window " << window << ", prefix " << sequence.prefix << ", own " << sequence.own << ", head " << head;
+            ASSERT_NEAR(out[static_cast<std::size_t>(i * shape.query_width() + head * width + c)],
+                        wanted[static_cast<std::size_t>(c)], 1e-5)
+                << "width " << width << ", window " << window << ", prefix " << sequence.prefix << ", own "
+                << sequence.own << ", head " << head;
           }
         }
         // The newest key and value were stored behind the others.
         const Stored& own = owns[static_cast<std::size_t>(i)];
         for (std::int64_t c = 0; c < shape.key_width(); ++c) {
           ASSERT_EQ(own.keys[key_place(own.capacity, width, sequence.own, c)], row[shape.query_width() + c]);
-          ASSERT_EQ(own.values[value_place(own.capacity, width, sequence.own, c)], row[shape.query_width() + shape.key_width() + c]);
+          ASSERT_EQ(own.values[value_place(own.capacity, width, sequence.own, c)],
+                    row[shape.query_width() + shape.key_width() + c]);
         }
       }
     }

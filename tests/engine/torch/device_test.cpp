@@ -26,7 +26,8 @@ struct DeviceCase {
   at::ScalarType type = at::kFloat;
 
   std::string name() const {
-    return device + config.architecture + (config.tie_word_embeddings ? "Tied" : "") + (type == at::kBFloat16 ? "Bfloat16" : "");
+    return device + config.architecture + (config.tie_word_embeddings ? "Tied" : "") +
+           (type == at::kBFloat16 ? "Bfloat16" : "");
   }
 };
 void PrintTo(const DeviceCase& one, std::ostream* out) { *out << one.device << ' ' << config_json(one.config).dump(); }
@@ -65,15 +66,18 @@ class OnDevice : public testing::TestWithParam<DeviceCase> {
 
   void add_adapters() {
     const torch::NoGradGuard no_grad;
-    for (const auto& decoder : {host_decoder_, decoder_}) decoder->add_adapters({.rank = 3, .alpha = 6, .targets = lora_targets(), .seed = 5});
+    for (const auto& decoder : {host_decoder_, decoder_})
+      decoder->add_adapters({.rank = 3, .alpha = 6, .targets = lora_targets(), .seed = 5});
     host_decoder_->trained().normal_(0, 0.2);
     decoder_->trained().copy_(host_decoder_->trained());
   }
 
-  void expect_same_gradients(const std::vector<SharedPromptBatch>& groups, std::int64_t token_budget, double temperature) {
+  void expect_same_gradients(const std::vector<SharedPromptBatch>& groups, std::int64_t token_budget,
+                             double temperature) {
     TorchModel host(host_decoder_, {}), model(decoder_, {});
     const auto weigh = [](std::size_t first, std::size_t, std::span<const float> logprob, std::span<float> gradient) {
-      for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(first + i)) + logprob[i];
+      for (std::size_t i = 0; i < gradient.size(); ++i)
+        gradient[i] = std::sin(static_cast<float>(first + i)) + logprob[i];
     };
     for (int pass = 0; pass < 2; ++pass) {  // gradients add up
       host.accumulate_gradient(groups, temperature, token_budget, weigh);
@@ -94,13 +98,15 @@ class OnDevice : public testing::TestWithParam<DeviceCase> {
 std::vector<Prompt> some_prompts(std::size_t count, int samples, std::uint64_t seed) {
   base::Random random{seed};
   std::vector<Prompt> prompts;
-  for (std::size_t i = 0; i < count; ++i) prompts.push_back({random_tokens(random, random.between(1, 19), 37), random.next(), samples});
+  for (std::size_t i = 0; i < count; ++i)
+    prompts.push_back({random_tokens(random, random.between(1, 19), 37), random.next(), samples});
   return prompts;
 }
 
 void expect_near(const std::vector<float>& got, const std::vector<float>& wanted, const char* what) {
   ASSERT_EQ(got.size(), wanted.size()) << what;
-  for (std::size_t i = 0; i < got.size(); ++i) ASSERT_NEAR(got[i], wanted[i], 1e-5 * std::max(1.0f, std::abs(wanted[i]))) << what << ' ' << i;
+  for (std::size_t i = 0; i < got.size(); ++i)
+    ASSERT_NEAR(got[i], wanted[i], 1e-5 * std::max(1.0f, std::abs(wanted[i]))) << what << ' ' << i;
 }
 
 TEST_P(OnDevice, RolloutsAreTheSameTokensUnderTheSameKeys) {
@@ -177,7 +183,8 @@ TEST_P(OnDevice, WeightsAndOptimizerAreWrittenAndReadBack) {
   TorchModel model(decoder_, {});
   TorchModel(host_decoder_, {}).save(folder / "host");
   model.save(folder / "device");
-  EXPECT_TRUE(base::read_file(folder / "host/model.safetensors") == base::read_file(folder / "device/model.safetensors"));
+  EXPECT_TRUE(base::read_file(folder / "host/model.safetensors") ==
+              base::read_file(folder / "device/model.safetensors"));
   const auto weigh = [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
     std::fill(gradient.begin(), gradient.end(), 1.0f);
   };
@@ -195,7 +202,8 @@ TEST_P(OnDevice, WeightsAndOptimizerAreWrittenAndReadBack) {
     one->save(folder / (one == &model ? "host" : "device"));
   }
   if (GetParam().device == "plain") {
-    EXPECT_TRUE(base::read_file(folder / "host/model.safetensors") == base::read_file(folder / "device/model.safetensors"));
+    EXPECT_TRUE(base::read_file(folder / "host/model.safetensors") ==
+                base::read_file(folder / "device/model.safetensors"));
   }
   EXPECT_NO_THROW(resumed.move_towards(model, 0.5));
   fs::remove_all(folder);
@@ -212,7 +220,8 @@ TEST(GpuTest, TheTestsOfADeviceRunOnAGpuToo) {
 // The plan of the attention: pieces of long segments, chunks of unlike lengths.
 TEST(PlainAttention, LongAndUnlikeSegmentsAreCutAndPaddedWithoutATrace) {
   base::Random random{12};
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 40, {2900, 3, 700, 690, 1, 5}, 37), random_group(random, 2100, {30, 2}, 37)};
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 40, {2900, 3, 700, 690, 1, 5}, 37),
+                                                 random_group(random, 2100, {30, 2}, 37)};
   const auto batches = pack(groups, 1 << 20, 37);
   const kernels::HeadShape shape{2, 1, 12};
   at::manual_seed(3);
@@ -237,7 +246,8 @@ TEST(PlainAttention, LongAndUnlikeSegmentsAreCutAndPaddedWithoutATrace) {
 TEST(PlainHead, RowsInSeveralPiecesGiveTheSameValuesAndGradients) {
   base::Random random{13};
   constexpr std::int64_t kVocabulary = 1 << 19, kWidth = 2;  // 128 rows at once
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 5, {90, 1, 1}, kVocabulary), random_group(random, 2, {60, 1}, kVocabulary)};
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 5, {90, 1, 1}, kVocabulary),
+                                                 random_group(random, 2, {60, 1}, kVocabulary)};
   const PackedBatch batch = pack(groups, 4096, kVocabulary).at(0);
   at::manual_seed(4);
   // In double: in float the library's own product over half a million tokens is off by 6e-4.
@@ -252,7 +262,8 @@ TEST(PlainHead, RowsInSeveralPiecesGiveTheSameValuesAndGradients) {
     return std::vector<at::Tensor>{logprobs.detach(), inputs[0].grad(), inputs[1].grad()};
   };
   const auto wanted = run([&](const at::Tensor& h, const at::Tensor& w) { return target_logprobs(h, w, batch, 0.7); });
-  const auto got = run([&](const at::Tensor& h, const at::Tensor& w) { return plain::target_logprobs(h, w, batch, 0.7, {}); });
+  const auto got =
+      run([&](const at::Tensor& h, const at::Tensor& w) { return plain::target_logprobs(h, w, batch, 0.7, {}); });
   for (std::size_t i = 0; i < 3; ++i) expect_close(got[i], wanted[i], 1e-11, fmt::format("value {}", i));
 }
 

@@ -55,7 +55,8 @@ inline std::vector<ModelConfig> family_configs() {
   return all;
 }
 
-inline std::shared_ptr<Decoder> random_decoder(const ModelConfig& config, at::ScalarType dtype, std::uint64_t seed = 1) {
+inline std::shared_ptr<Decoder> random_decoder(const ModelConfig& config, at::ScalarType dtype,
+                                               std::uint64_t seed = 1) {
   auto decoder = std::make_shared<Decoder>(config, dtype);
   decoder->initialize(seed);
   at::manual_seed(seed);
@@ -74,8 +75,8 @@ inline std::vector<TokenId> random_tokens(base::Random& random, std::int64_t len
 }
 
 /// A group with a prompt and responses of the given lengths.
-inline SharedPromptBatch random_group(base::Random& random, std::int64_t prompt, const std::vector<std::int64_t>& responses,
-                                      std::int64_t vocabulary) {
+inline SharedPromptBatch random_group(base::Random& random, std::int64_t prompt,
+                                      const std::vector<std::int64_t>& responses, std::int64_t vocabulary) {
   SharedPromptBatch group{random_tokens(random, prompt, vocabulary), {}};
   for (const std::int64_t length : responses) group.responses.push_back(random_tokens(random, length, vocabulary));
   return group;

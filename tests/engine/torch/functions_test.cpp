@@ -12,7 +12,8 @@ namespace {
 TEST(LinearFunction, IsTheProductWithItsGradient) {
   at::manual_seed(9);
   expect_same_function([](const Values& in) { return linear_map(in[0], in[1]); },
-                       [](const Values& in) { return at::matmul(in[0], in[1].t()); }, {random_values({5, 13}), random_values({7, 13})});
+                       [](const Values& in) { return at::matmul(in[0], in[1].t()); },
+                       {random_values({5, 13}), random_values({7, 13})});
   expect_same_function([](const Values& in) { return add_linear_map(in[2], in[0], in[1]); },
                        [](const Values& in) { return in[2] + at::matmul(in[0], in[1].t()); },
                        {random_values({5, 13}), random_values({7, 13}), random_values({5, 7})});
@@ -27,7 +28,8 @@ TEST(LinearFunction, IsTheProductWithItsGradient) {
 TEST(LinearFunction, ComputesTheSameInFloatByItsOwnProducts) {
   at::manual_seed(10);
   for (const std::int64_t rows : {70, 3000}) {  // the bias' gradient of 3,000 rows is summed in several tasks
-    const Values inputs = {random_values({rows, 45}), random_values({37, 45}), random_values({rows, 37}), random_values({37})};
+    const Values inputs = {random_values({rows, 45}), random_values({37, 45}), random_values({rows, 37}),
+                           random_values({37})};
     const at::Tensor direction = random_values({rows, 37});
     for (const bool residual : {false, true}) {
       const auto run = [&](const Values& in) {
@@ -50,7 +52,8 @@ TEST(LinearFunction, ComputesTheSameInFloatByItsOwnProducts) {
 }
 
 TEST(RmsNormFunction, IsTheReferenceWithItsGradient) {
-  for (const auto& [rows, width] : std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 2}, {3, 12}, {7, 20}, {5, 37}}) {
+  for (const auto& [rows, width] :
+       std::vector<std::pair<std::int64_t, std::int64_t>>{{1, 2}, {3, 12}, {7, 20}, {5, 37}}) {
     at::manual_seed(rows * 100 + width);
     expect_same_function([](const Values& in) { return rms_norm(in[0], in[1], 1e-5); },
                          [](const Values& in) { return reference::rms_norm(in[0], in[1], 1e-5); },
@@ -105,7 +108,10 @@ class HeadsTest : public testing::TestWithParam<Shape> {
 /// Rows [begin, begin + length) of packed heads as [heads, length, W].
 at::Tensor take_heads(const at::Tensor& packed, std::int64_t begin, std::int64_t length, std::int64_t first_head,
                       std::int64_t heads, std::int64_t width) {
-  return packed.narrow(0, begin, length).narrow(1, first_head * width, heads * width).reshape({length, heads, width}).transpose(0, 1);
+  return packed.narrow(0, begin, length)
+      .narrow(1, first_head * width, heads * width)
+      .reshape({length, heads, width})
+      .transpose(0, 1);
 }
 
 TEST_P(HeadsTest, PrepareHeadsIsTheReferenceWithItsGradient) {
@@ -134,7 +140,8 @@ TEST_P(HeadsTest, PrepareHeadsIsTheReferenceWithItsGradient) {
     };
     const auto ours = [&](const Values& in) {
       const at::Tensor none;
-      return prepare_heads(in[0], in.size() > 1 ? in[1] : none, in.size() > 1 ? in[2] : none, batch, table, s, norm, 1e-5);
+      return prepare_heads(in[0], in.size() > 1 ? in[1] : none, in.size() > 1 ? in[2] : none, batch, table, s, norm,
+                           1e-5);
     };
     Values inputs = {random_values({rows, s.qkv_width()})};
     if (norm == HeadNorm::kPerHead) inputs.insert(inputs.end(), {random_values({s.width}), random_values({s.width})});
@@ -146,16 +153,20 @@ TEST_P(HeadsTest, PrepareHeadsIsTheReferenceWithItsGradient) {
 }
 
 /// Attention by segments as written in packing.h, with dense masked products.
-at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape s, std::int64_t window = 0) {
+at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch, kernels::HeadShape s,
+                           std::int64_t window = 0) {
   std::vector<at::Tensor> rows;
   for (const Segment& segment : batch.segments) {
     const auto keys = [&](std::int64_t first_head) {
       const at::Tensor own = take_heads(prepared, segment.begin, segment.length, first_head, s.key_heads, s.width);
       if (segment.prefix_length == 0) return own;
-      return at::cat({take_heads(prepared, segment.prefix_begin, segment.prefix_length, first_head, s.key_heads, s.width), own}, 1);
+      return at::cat(
+          {take_heads(prepared, segment.prefix_begin, segment.prefix_length, first_head, s.key_heads, s.width), own},
+          1);
     };
     const at::Tensor q = take_heads(prepared, segment.begin, segment.length, 0, s.query_heads, s.width);
-    const at::Tensor out = reference::attention(q, keys(s.query_heads), keys(s.query_heads + s.key_heads), segment.prefix_length + 1, window);
+    const at::Tensor out = reference::attention(q, keys(s.query_heads), keys(s.query_heads + s.key_heads),
+                                                segment.prefix_length + 1, window);
     rows.push_back(out.transpose(0, 1).reshape({segment.length, -1}));
   }
   return at::cat(rows);
@@ -164,7 +175,8 @@ at::Tensor plain_attention(const at::Tensor& prepared, const PackedBatch& batch,
 TEST_P(HeadsTest, AttentionOverSharedPromptsIsTheReferenceWithItsGradient) {
   base::Random random{3};
   // Rows of responses are one fewer than their tokens: segments of 1, of 4 (a full block), of 6; prompts of 1, 7 and 18.
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 7, {2, 5, 1, 7, 2}, 37), random_group(random, 1, {4}, 37),
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 7, {2, 5, 1, 7, 2}, 37),
+                                                 random_group(random, 1, {4}, 37),
                                                  random_group(random, 18, {2, 3}, 37)};
   const auto batches = pack(groups, 1 << 20, 37);
   ASSERT_EQ(batches.size(), 1u);
@@ -193,7 +205,8 @@ TEST_P(HeadsTest, AttentionOfManyLongResponsesMatchesInDoubleAndInFloat) {
     const at::Tensor plain_input = input.clone().requires_grad_(true);
     const at::Tensor wanted = plain_attention(plain_input, batches[0], shape(), window);
     (wanted * direction).sum().backward();
-    for (const auto& [dtype, tolerance] : std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 5e-6}}) {
+    for (const auto& [dtype, tolerance] :
+         std::vector<std::pair<at::ScalarType, double>>{{at::kDouble, 1e-12}, {at::kFloat, 5e-6}}) {
       const at::Tensor ours = input.to(dtype, false, /*copy=*/true).requires_grad_(true);
       const at::Tensor got = attention(ours, batches[0], shape(), window);
       expect_close(got, wanted, tolerance, fmt::format("value with window {}", window));
@@ -225,7 +238,8 @@ TEST_P(HeadsTest, AttentionDoesNotRememberTheLastBatch) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Shapes, HeadsTest,
-                         testing::Values(Shape{4, 2, 12}, Shape{3, 1, 20}, Shape{4, 4, 16}, Shape{2, 2, 2}, Shape{6, 2, 34}),
+                         testing::Values(Shape{4, 2, 12}, Shape{3, 1, 20}, Shape{4, 4, 16}, Shape{2, 2, 2},
+                                         Shape{6, 2, 34}),
                          [](const auto& one) {
                            return fmt::format("Queries{}Keys{}Width{}", one.param.query_heads, one.param.key_heads,
                                               one.param.width);

@@ -90,7 +90,8 @@ class Qwen3GoldenTest : public GoldenTest {};
 
 std::vector<std::string> family_folders() {
   std::vector<std::string> names;
-  for (const auto& entry : std::filesystem::directory_iterator(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/families")) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(std::filesystem::path(WHET_SOURCE_DIR) / "tests/golden/families")) {
     names.push_back("families/" + entry.path().filename().string());
   }
   std::sort(names.begin(), names.end());
@@ -130,7 +131,8 @@ TEST_P(GoldenTest, TheEngineInDoubleDiffersFromTheReferenceByRoundingAlone) {
   for (const PackedBatch& batch : pack(groups, 1 << 20, golden.config.vocab_size)) {
     (-decoder->logprobs(batch, golden.config.vocab_size, 1.0).sum()).backward();
   }
-  for (const auto& [name, window] : decoder->named_gradients()) expect_close(window, model.at(name).grad(), 1e-11, name);
+  for (const auto& [name, window] : decoder->named_gradients())
+    expect_close(window, model.at(name).grad(), 1e-11, name);
 }
 
 TEST_P(GoldenTest, TheEngineInFloatGivesTransformersLogitsLossAndGradients) {
@@ -148,7 +150,8 @@ TEST_P(GoldenTest, TheEngineInFloatGivesTransformersLogitsLossAndGradients) {
                               }
                             });
   EXPECT_NEAR(loss, golden.loss, 1e-5 * golden.loss);
-  for (const auto& [name, window] : decoder->named_gradients()) expect_close(window, golden.gradients.at(name), 2e-5, name);
+  for (const auto& [name, window] : decoder->named_gradients())
+    expect_close(window, golden.gradients.at(name), 2e-5, name);
 }
 
 TEST_P(GoldenTest, ASampledTokensLogprobIsTheUpdates) {

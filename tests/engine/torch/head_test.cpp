@@ -13,14 +13,17 @@ namespace {
 TEST(TargetLogprobsFunction, IsTheReferenceWithItsGradient) {
   base::Random random{6};
   // The first tokens of all responses of a group share one row, which may have the same target twice.
-  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {2, 1, 4, 1, 1}, 5), random_group(random, 2, {3}, 5)};
+  const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {2, 1, 4, 1, 1}, 5),
+                                                 random_group(random, 2, {3}, 5)};
   const auto batches = pack(groups, 1 << 20, 5);
   const PackedBatch& batch = batches[0];
   for (const double temperature : {0.5, 1.0, 1.7}) {
     at::manual_seed(15);
     const auto plain = [&](const Values& in) {
       const at::Tensor all = (at::matmul(in[0], in[1].t()) / temperature).log_softmax(-1);
-      return all.index_select(0, at::tensor(batch.target_heads)).gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
+      return all.index_select(0, at::tensor(batch.target_heads))
+          .gather(1, at::tensor(batch.target_ids).unsqueeze(1))
+          .squeeze(1);
     };
     const auto rows = static_cast<std::int64_t>(batch.head_rows.size());
     expect_same_function([&](const Values& in) { return target_logprobs(in[0], in[1], batch, temperature); }, plain,
@@ -36,30 +39,36 @@ TEST(TargetLogprobsFunction, ComputesALargeVocabularyInPieces) {
   const PackedBatch& batch = batches[0];
   at::manual_seed(16);
   const auto rounded = [](at::IntArrayRef sizes) { return at::randn(sizes, at::kFloat).to(at::kDouble); };
-  const at::Tensor hidden = rounded({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = rounded({vocabulary, 4});
+  const at::Tensor hidden = rounded({static_cast<std::int64_t>(batch.head_rows.size()), 4}),
+                   weight = rounded({vocabulary, 4});
   const at::Tensor direction = rounded({static_cast<std::int64_t>(batch.target_ids.size())});
   const auto plain = [&](at::ScalarType dtype) {
-    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true), w = weight.to(dtype, false, true).requires_grad_(true);
-    const at::Tensor value = at::matmul(h, w.t()).log_softmax(-1)
+    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true),
+                     w = weight.to(dtype, false, true).requires_grad_(true);
+    const at::Tensor value = at::matmul(h, w.t())
+                                 .log_softmax(-1)
                                  .index_select(0, at::tensor(batch.target_heads))
-                                 .gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1);
+                                 .gather(1, at::tensor(batch.target_ids).unsqueeze(1))
+                                 .squeeze(1);
     (value * direction.to(dtype)).sum().backward();
     return Values{value.detach(), h.grad(), w.grad()};
   };
   const auto ours = [&](at::ScalarType dtype) {
-    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true), w = weight.to(dtype, false, true).requires_grad_(true);
+    const at::Tensor h = hidden.to(dtype, false, true).requires_grad_(true),
+                     w = weight.to(dtype, false, true).requires_grad_(true);
     const at::Tensor value = target_logprobs(h, w, batch, 1.0);
     (value * direction.to(dtype)).sum().backward();
     return Values{value.detach(), h.grad(), w.grad()};
   };
-  const Values exact = plain(at::kDouble), in_double = ours(at::kDouble), in_float = ours(at::kFloat), plain_float = plain(at::kFloat);
+  const Values exact = plain(at::kDouble), in_double = ours(at::kDouble), in_float = ours(at::kFloat),
+               plain_float = plain(at::kFloat);
   const char* names[] = {"value", "gradient of hidden", "gradient of weight"};
   for (std::size_t i = 0; i < exact.size(); ++i) {
     expect_close(in_double[i], exact[i], 1e-12, names[i]);
     // Sums over 150,000 tokens lose digits in float; the plain operations lose as many.
     expect_close(in_float[i], exact[i], 2 * relative_difference(plain_float[i], exact[i]) + 1e-6, names[i]);
-    fmt::print("{}: relative error in float {:.1e}, of plain operations {:.1e}\n", names[i], relative_difference(in_float[i], exact[i]),
-               relative_difference(plain_float[i], exact[i]));
+    fmt::print("{}: relative error in float {:.1e}, of plain operations {:.1e}\n", names[i],
+               relative_difference(in_float[i], exact[i]), relative_difference(plain_float[i], exact[i]));
   }
 }
 
@@ -90,7 +99,8 @@ TEST(TargetLogprobsFunction, ComputesNoGradientForAWeightThatWantsNone) {
   const std::vector<SharedPromptBatch> groups = {random_group(random, 3, {2, 9}, 37)};
   const auto batches = pack(groups, 1 << 20, 37);
   at::manual_seed(18);
-  const at::Tensor hidden = random_values({static_cast<std::int64_t>(batches[0].head_rows.size()), 13}).requires_grad_(true);
+  const at::Tensor hidden =
+      random_values({static_cast<std::int64_t>(batches[0].head_rows.size()), 13}).requires_grad_(true);
   const at::Tensor weight = random_values({37, 13});
   target_logprobs(hidden, weight, batches[0], 1.0).sum().backward();
   EXPECT_TRUE(hidden.grad().defined());
@@ -98,9 +108,11 @@ TEST(TargetLogprobsFunction, ComputesNoGradientForAWeightThatWantsNone) {
 }
 
 /// By the definitions, in double.
-std::vector<at::Tensor> plain_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch, double temperature) {
+std::vector<at::Tensor> plain_statistics(const at::Tensor& hidden, const at::Tensor& weight, const PackedBatch& batch,
+                                         double temperature) {
   const at::Tensor rows = hidden.to(at::kDouble).index_select(0, at::tensor(batch.target_heads));
-  const at::Tensor log_p = (at::matmul(rows, weight.to(at::kDouble).t()) / temperature).log_softmax(-1), p = log_p.exp();
+  const at::Tensor log_p = (at::matmul(rows, weight.to(at::kDouble).t()) / temperature).log_softmax(-1),
+                   p = log_p.exp();
   const auto largest = std::get<0>(p.topk(2, -1));
   return {log_p.gather(1, at::tensor(batch.target_ids).unsqueeze(1)).squeeze(1), -(p * log_p).sum(-1),
           -log_p.mean(-1) - std::log(static_cast<double>(weight.size(0))), largest.select(1, 0) - largest.select(1, 1)};
@@ -114,14 +126,16 @@ TEST(TargetStatistics, AreThoseOfTheirDefinitions) {
     const auto batches = pack(groups, 1 << 20, vocabulary);
     const PackedBatch& batch = batches[0];
     at::manual_seed(19);
-    const at::Tensor hidden = at::randn({static_cast<std::int64_t>(batch.head_rows.size()), 4}), weight = 2 * at::randn({vocabulary, 4});
+    const at::Tensor hidden = at::randn({static_cast<std::int64_t>(batch.head_rows.size()), 4}),
+                     weight = 2 * at::randn({vocabulary, 4});
     for (const double temperature : {0.5, 1.0, 1.7}) {
       const TargetStatistics got = target_statistics(hidden, weight, batch, temperature);
       const auto wanted = plain_statistics(hidden, weight, batch, temperature);
       const at::Tensor* ours[] = {&got.logprob, &got.entropy, &got.self_certainty, &got.gap};
       const char* names[] = {"logprob", "entropy", "self-certainty", "gap"};
       for (std::size_t i = 0; i < wanted.size(); ++i) {
-        expect_close(*ours[i], wanted[i], 3e-6, fmt::format("{} of {} tokens at {}", names[i], vocabulary, temperature));
+        expect_close(*ours[i], wanted[i], 3e-6,
+                     fmt::format("{} of {} tokens at {}", names[i], vocabulary, temperature));
       }
       // The same numbers as those that are trained on, to the last bit.
       EXPECT_TRUE(same_bytes(got.logprob, target_logprobs(hidden, weight, batch, temperature)));
@@ -146,7 +160,8 @@ TEST(Score, SaysOfARolloutWhatTheSamplerSaid) {
   TorchModel model(random_decoder(odd_config(), at::kFloat), {});
   base::Random random{11};
   std::vector<Prompt> prompts;
-  for (std::uint64_t i = 0; i < 6; ++i) prompts.push_back({random_tokens(random, 1 + static_cast<std::int64_t>(i) * 4, 37), i, 3});
+  for (std::uint64_t i = 0; i < 6; ++i)
+    prompts.push_back({random_tokens(random, 1 + static_cast<std::int64_t>(i) * 4, 37), i, 3});
   const auto rollouts = model.rollout({prompts, {.temperature = 0.8, .max_new_tokens = 20}, 5});
   std::vector<std::vector<TokenId>> sequences;
   for (std::size_t i = 0; i < prompts.size(); ++i) {
@@ -188,8 +203,8 @@ TEST(Score, DoesNotDependOnWhatStandsBesideASequence) {
 
 TEST(Score, RefusesWhatDoesNotFit) {
   TorchModel model(random_decoder(odd_config(), at::kFloat), {});
-  const std::vector<std::vector<TokenId>> longest = {std::vector<TokenId>(96, 1)}, longer = {std::vector<TokenId>(97, 1)},
-                                          outside = {{1, 37}};
+  const std::vector<std::vector<TokenId>> longest = {std::vector<TokenId>(96, 1)},
+                                          longer = {std::vector<TokenId>(97, 1)}, outside = {{1, 37}};
   EXPECT_EQ(model.score(longest, 1.0)[0].gap.size(), 95u);
   EXPECT_THROW(model.score(longer, 1.0), base::UserError);
   EXPECT_THROW(model.score(outside, 1.0), base::UserError);

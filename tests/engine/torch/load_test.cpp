@@ -15,7 +15,9 @@ class LoadTest : public testing::Test {
     std::filesystem::remove_all(folder_);
     std::filesystem::create_directories(folder_);
     for (const auto& [name, window] : decoder_->named_weights()) {
-      tensors_.push_back({name, DType::kF32, {window.sizes().begin(), window.sizes().end()},
+      tensors_.push_back({name,
+                          DType::kF32,
+                          {window.sizes().begin(), window.sizes().end()},
                           {static_cast<const std::byte*>(window.const_data_ptr()), window.nbytes()}});
     }
   }
@@ -47,7 +49,8 @@ class LoadTest : public testing::Test {
     EXPECT_EQ(message.find('\n'), std::string::npos) << message;
   }
 
-  const std::filesystem::path folder_ = std::filesystem::path(testing::TempDir()) / fmt::format("whet_load_test_{}", ::getpid());
+  const std::filesystem::path folder_ =
+      std::filesystem::path(testing::TempDir()) / fmt::format("whet_load_test_{}", ::getpid());
   const std::string file_ = (folder_ / "model.safetensors").string();
   std::shared_ptr<Decoder> decoder_ = random_decoder(odd_config(), at::kFloat, 71);
   std::vector<NamedTensor> tensors_;
@@ -64,29 +67,39 @@ TEST_F(LoadTest, NamesTheTensorThatDoesNotFitTheConfig) {
 
 TEST_F(LoadTest, NamesTheTensorWhoseTypeIsNotSupported) {
   const std::vector<std::byte> bytes(48);
-  expect_refusal(refusal([&] { tensor("model.layers.0.self_attn.q_norm.weight") = {"model.layers.0.self_attn.q_norm.weight", DType::kI32, {12}, bytes}; }),
-                 {file_, "'model.layers.0.self_attn.q_norm.weight': dtype I32 is not supported, want F32, BF16, F16 or F64"});
+  expect_refusal(
+      refusal([&] {
+        tensor("model.layers.0.self_attn.q_norm.weight") = {
+            "model.layers.0.self_attn.q_norm.weight", DType::kI32, {12}, bytes};
+      }),
+      {file_, "'model.layers.0.self_attn.q_norm.weight': dtype I32 is not supported, want F32, BF16, F16 or F64"});
 }
 
 TEST_F(LoadTest, TakesATiedHeadThatIsTheEmbeddingAndRefusesAnother) {
-  expect_refusal(refusal([] {}, /*tied=*/true), {file_, "'lm_head.weight' differs from the embedding", "tie_word_embeddings"});
+  expect_refusal(refusal([] {}, /*tied=*/true),
+                 {file_, "'lm_head.weight' differs from the embedding", "tie_word_embeddings"});
   EXPECT_EQ(refusal([&] { tensor("lm_head.weight").bytes = tensor("model.embed_tokens.weight").bytes; }, true), "");
 }
 
 TEST_F(LoadTest, PassesOverFrequenciesThatOldFilesHold) {
   const std::vector<float> frequencies(6, 1.0f);
-  const NamedTensor old{"model.layers.0.self_attn.rotary_emb.inv_freq", DType::kF32, {6}, std::as_bytes(std::span(frequencies))};
+  const NamedTensor old{
+      "model.layers.0.self_attn.rotary_emb.inv_freq", DType::kF32, {6}, std::as_bytes(std::span(frequencies))};
   EXPECT_EQ(refusal([&] { tensors_.push_back(old); }), "");
 }
 
 TEST_F(LoadTest, ReadsWeightsOfEveryFloatingPointTypeAndShardsAlike) {
-  for (const auto& [type, dtype] : std::vector<std::pair<at::ScalarType, DType>>{
-           {at::kHalf, DType::kF16}, {at::kBFloat16, DType::kBF16}, {at::kDouble, DType::kF64}, {at::kFloat, DType::kF32}}) {
+  for (const auto& [type, dtype] : std::vector<std::pair<at::ScalarType, DType>>{{at::kHalf, DType::kF16},
+                                                                                 {at::kBFloat16, DType::kBF16},
+                                                                                 {at::kDouble, DType::kF64},
+                                                                                 {at::kFloat, DType::kF32}}) {
     std::vector<at::Tensor> stored;
     std::vector<NamedTensor> tensors;
     for (const auto& [name, window] : decoder_->named_weights()) {
       stored.push_back(window.detach().to(type));
-      tensors.push_back({name, dtype, {window.sizes().begin(), window.sizes().end()},
+      tensors.push_back({name,
+                         dtype,
+                         {window.sizes().begin(), window.sizes().end()},
                          {static_cast<const std::byte*>(stored.back().const_data_ptr()), stored.back().nbytes()}});
     }
     for (const std::int64_t shard_bytes : {1 << 20, 5000}) {
@@ -95,7 +108,8 @@ TEST_F(LoadTest, ReadsWeightsOfEveryFloatingPointTypeAndShardsAlike) {
       loaded.load(folder_);
       const auto windows = loaded.named_weights();
       for (std::size_t i = 0; i < windows.size(); ++i) {
-        EXPECT_TRUE(same_bytes(windows[i].window, stored[i].to(at::kFloat))) << windows[i].name << " " << dtype_name(dtype);
+        EXPECT_TRUE(same_bytes(windows[i].window, stored[i].to(at::kFloat)))
+            << windows[i].name << " " << dtype_name(dtype);
       }
     }
   }
@@ -106,7 +120,8 @@ TEST_F(LoadTest, DynamicScalingEndsWhereFrequenciesWouldDependOnALength) {
   config.rope_scaling = {RopeType::kDynamic, 2.0};
   TorchModel model(random_decoder(config, at::kFloat, 72), {});
   base::Random random{73};
-  const std::vector<SharedPromptBatch> fits = {random_group(random, 50, {47}, 37)}, beyond = {random_group(random, 50, {48}, 37)};
+  const std::vector<SharedPromptBatch> fits = {random_group(random, 50, {47}, 37)},
+                                       beyond = {random_group(random, 50, {48}, 37)};
   EXPECT_NO_THROW(model.logprobs(fits, 1.0));
   try {
     model.logprobs(beyond, 1.0);

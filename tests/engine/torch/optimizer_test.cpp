@@ -47,13 +47,18 @@ void accumulate(TorchModel& model, std::uint64_t seed, float scale = 1.0f) {
                             });
 }
 
-std::filesystem::path temporary(const std::string& name) { return std::filesystem::path(testing::TempDir()) / ("whet_optimizer_" + name); }
+std::filesystem::path temporary(const std::string& name) {
+  return std::filesystem::path(testing::TempDir()) / ("whet_optimizer_" + name);
+}
 
-bool same_files(const std::filesystem::path& a, const std::filesystem::path& b) { return base::read_file(a) == base::read_file(b); }
+bool same_files(const std::filesystem::path& a, const std::filesystem::path& b) {
+  return base::read_file(a) == base::read_file(b);
+}
 
 TEST(Optimizer, IsAdamWWithClippingAsWrittenInDouble) {
   for (const AdamOptions& options :
-       {AdamOptions{.learning_rate = 1e-2, .clip = 0.5}, AdamOptions{.learning_rate = 3e-3, .beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0, .clip = 0},
+       {AdamOptions{.learning_rate = 1e-2, .clip = 0.5},
+        AdamOptions{.learning_rate = 3e-3, .beta1 = 0.9, .beta2 = 0.95, .weight_decay = 0, .clip = 0},
         AdamOptions{.learning_rate = 1e-3, .epsilon = 1e-3, .weight_decay = 0.3, .clip = 1e9}}) {
     const auto decoder = random_decoder(odd_config(), at::kFloat, 41);
     TorchModel model(decoder, {});
@@ -85,9 +90,9 @@ TEST(Optimizer, RefusesAGradientThatIsNotANumberAndLeavesEverythingAsItWas) {
     model.save_optimizer(temporary("before"));
     const at::Tensor before = decoder->weights().clone();
     const std::vector<SharedPromptBatch> groups = {{{1, 2}, {{3, 4}}}};
-    model.accumulate_gradient(groups, 1.0, 100, [&](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
-      gradient[1] = bad;
-    });
+    model.accumulate_gradient(
+        groups, 1.0, 100,
+        [&](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) { gradient[1] = bad; });
     EXPECT_THROW(model.optimizer_step({.learning_rate = 1e-3}), base::RunError);
     EXPECT_TRUE(same_bytes(decoder->weights(), before));
     model.save_optimizer(temporary("after"));
@@ -138,7 +143,8 @@ TEST(Optimizer, AStateFromBeforeTheFirstStepLoadsAsOne) {
 }
 
 TEST(Optimizer, RefusesAStateOfAnotherModelAndKeepsItsOwn) {
-  TorchModel small(random_decoder(odd_config(), at::kFloat, 45), {}), large(random_decoder(odd_config(4, 4, 16), at::kFloat, 45), {});
+  TorchModel small(random_decoder(odd_config(), at::kFloat, 45), {}),
+      large(random_decoder(odd_config(4, 4, 16), at::kFloat, 45), {});
   for (std::uint64_t step = 0; step < 2; ++step) {
     accumulate(large, step);
     large.optimizer_step({});
@@ -156,7 +162,8 @@ TEST(Optimizer, RefusesAStateOfAnotherModelAndKeepsItsOwn) {
 
 TEST(Optimizer, RefusesAStepCountThatIsNotOneNumber) {
   TorchModel model(random_decoder(odd_config(), at::kFloat, 46), {});
-  const NamedTensor empty_moments[] = {{"first_moment", DType::kF32, {0}, {}}, {"second_moment", DType::kF32, {0}, {}}, {"steps", DType::kI64, {0}, {}}};
+  const NamedTensor empty_moments[] = {
+      {"first_moment", DType::kF32, {0}, {}}, {"second_moment", DType::kF32, {0}, {}}, {"steps", DType::kI64, {0}, {}}};
   write_safetensors(temporary("no_steps"), empty_moments);
   EXPECT_THROW(model.load_optimizer(temporary("no_steps")), base::UserError);
 }
@@ -168,9 +175,10 @@ TEST(Clone, IsIndependentOfItsOrigin) {
   const auto groups = varied_groups(60, 30);
   const auto before = copy->logprobs(groups, 1.0);
   EXPECT_EQ(model.logprobs(groups, 1.0), before);
-  model.accumulate_gradient(groups, 1.0, 1 << 20, [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
-    std::fill(gradient.begin(), gradient.end(), 1.0f);
-  });
+  model.accumulate_gradient(groups, 1.0, 1 << 20,
+                            [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
+                              std::fill(gradient.begin(), gradient.end(), 1.0f);
+                            });
   model.optimizer_step({.learning_rate = 1e-2});
   EXPECT_EQ(copy->logprobs(groups, 1.0), before);
   EXPECT_NE(model.logprobs(groups, 1.0), before);

@@ -14,11 +14,13 @@ class PackedTest : public testing::TestWithParam<ModelConfig> {
 };
 
 /// A fixed dLoss/dlogprob for response r, token t.
-double weight_of(std::size_t response, std::size_t token) { return std::sin(1.0 + 3.7 * static_cast<double>(response) + 0.9 * static_cast<double>(token)); }
+double weight_of(std::size_t response, std::size_t token) {
+  return std::sin(1.0 + 3.7 * static_cast<double>(response) + 0.9 * static_cast<double>(token));
+}
 
 /// Gradients of sum weight * logprob by the reference; fills `values` with all log-probs.
-void reference_backward(const reference::Model& model, std::span<const SharedPromptBatch> groups, std::int64_t vocabulary,
-                        double temperature, std::vector<at::Tensor>& values) {
+void reference_backward(const reference::Model& model, std::span<const SharedPromptBatch> groups,
+                        std::int64_t vocabulary, double temperature, std::vector<at::Tensor>& values) {
   std::size_t r = 0;
   for (const SharedPromptBatch& group : groups) {
     for (const auto& response : group.responses) {
@@ -81,20 +83,21 @@ TEST_P(PackedTest, TheModelInFloatFollowsTheReferenceUnderEveryTokenBudget) {
   for (const std::int64_t budget : {std::int64_t{1} << 20, std::int64_t{40}, std::int64_t{1}}) {
     decoder->gradients().zero_();
     std::size_t seen = 0, calls = 0;
-    model.accumulate_gradient(groups, 1.3, budget,
-                              [&](std::size_t first, std::size_t count, std::span<const float> logprob, std::span<float> gradient) {
-                                EXPECT_EQ(first, seen);
-                                std::size_t next = 0;
-                                for (std::size_t i = first; i < first + count; ++i) {
-                                  for (std::int64_t t = 0; t < wanted[i].numel(); ++t, ++next) {
-                                    EXPECT_NEAR(logprob[next], wanted[i][t].item<double>(), 2e-5);
-                                    gradient[next] = static_cast<float>(weight_of(i, static_cast<std::size_t>(t)));
-                                  }
-                                }
-                                EXPECT_EQ(next, logprob.size());
-                                seen += count;
-                                ++calls;
-                              });
+    model.accumulate_gradient(
+        groups, 1.3, budget,
+        [&](std::size_t first, std::size_t count, std::span<const float> logprob, std::span<float> gradient) {
+          EXPECT_EQ(first, seen);
+          std::size_t next = 0;
+          for (std::size_t i = first; i < first + count; ++i) {
+            for (std::int64_t t = 0; t < wanted[i].numel(); ++t, ++next) {
+              EXPECT_NEAR(logprob[next], wanted[i][t].item<double>(), 2e-5);
+              gradient[next] = static_cast<float>(weight_of(i, static_cast<std::size_t>(t)));
+            }
+          }
+          EXPECT_EQ(next, logprob.size());
+          seen += count;
+          ++calls;
+        });
     EXPECT_EQ(seen, wanted.size());
     EXPECT_EQ(calls, budget == 1 ? wanted.size() : budget == 40 ? calls : 1u);
     for (const auto& [name, window] : decoder->named_gradients()) {
@@ -105,11 +108,12 @@ TEST_P(PackedTest, TheModelInFloatFollowsTheReferenceUnderEveryTokenBudget) {
 
 std::string name_of(const testing::TestParamInfo<ModelConfig>& one) {
   const ModelConfig& config = one.param;
-  return fmt::format("{}Queries{}Keys{}Width{}{}", config.architecture, config.num_attention_heads, config.num_key_value_heads,
-                     config.head_dim, config.tie_word_embeddings ? "Tied" : "Untied");
+  return fmt::format("{}Queries{}Keys{}Width{}{}", config.architecture, config.num_attention_heads,
+                     config.num_key_value_heads, config.head_dim, config.tie_word_embeddings ? "Tied" : "Untied");
 }
 
-INSTANTIATE_TEST_SUITE_P(Shapes, PackedTest, testing::Values(odd_config(3, 1, 20, true), odd_config(4, 4, 16, true)), name_of);
+INSTANTIATE_TEST_SUITE_P(Shapes, PackedTest, testing::Values(odd_config(3, 1, 20, true), odd_config(4, 4, 16, true)),
+                         name_of);
 INSTANTIATE_TEST_SUITE_P(Families, PackedTest, testing::ValuesIn(family_configs()), name_of);
 
 TEST(Pack, HoldsAPromptOnceAndEachResponseWithoutItsLastToken) {

@@ -41,8 +41,8 @@ float sampled_difference(TorchModel& model, const std::vector<std::vector<TokenI
   return worst;
 }
 
-void run(const std::filesystem::path& folder, const std::filesystem::path& sequences_file, const std::filesystem::path& out,
-         std::int64_t shard_bytes) {
+void run(const std::filesystem::path& folder, const std::filesystem::path& sequences_file,
+         const std::filesystem::path& out, std::int64_t shard_bytes) {
   const auto sequences = base::read_json_file(sequences_file).get<std::vector<std::vector<TokenId>>>();
   auto decoder = std::make_shared<Decoder>(read_model_config(folder), at::kFloat);
   decoder->load(folder);
@@ -54,7 +54,8 @@ void run(const std::filesystem::path& folder, const std::filesystem::path& seque
   half->load(folder);
 
   std::vector<std::pair<std::string, at::Tensor>> results;
-  const at::Tensor logits = all_logits(*decoder, sequences).detach(), half_logits = all_logits(*half, sequences).detach();
+  const at::Tensor logits = all_logits(*decoder, sequences).detach(),
+                   half_logits = all_logits(*half, sequences).detach();
   std::int64_t row = 0, targets = 0;
   std::vector<SharedPromptBatch> groups;
   for (std::size_t i = 0; i < sequences.size(); ++i) {
@@ -65,15 +66,18 @@ void run(const std::filesystem::path& folder, const std::filesystem::path& seque
     row += length;
     targets += length - 1;
   }
-  model.accumulate_gradient(groups, 1.0, 1 << 20, [&](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
-    std::fill(gradient.begin(), gradient.end(), -1.0f / static_cast<float>(targets));
-  });
+  model.accumulate_gradient(groups, 1.0, 1 << 20,
+                            [&](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
+                              std::fill(gradient.begin(), gradient.end(), -1.0f / static_cast<float>(targets));
+                            });
   for (const auto& [name, window] : decoder->named_gradients()) results.emplace_back("gradient." + name, window);
   results.emplace_back("sampled", at::full({1}, sampled_difference(model, sequences)));
 
   std::vector<NamedTensor> tensors;
   for (const auto& [name, tensor] : results) {
-    tensors.push_back({name, DType::kF32, {tensor.sizes().begin(), tensor.sizes().end()},
+    tensors.push_back({name,
+                       DType::kF32,
+                       {tensor.sizes().begin(), tensor.sizes().end()},
                        {static_cast<const std::byte*>(tensor.const_data_ptr()), tensor.nbytes()}});
   }
   std::filesystem::create_directories(out / "saved");

@@ -42,7 +42,8 @@ inline at::Tensor attention(const at::Tensor& q, const at::Tensor& k, const at::
   const at::Tensor keys = k.repeat_interleave(copies, 0), values = v.repeat_interleave(copies, 0);
   const at::Tensor scores = at::matmul(q, keys.transpose(1, 2)) / std::sqrt(static_cast<double>(q.size(2)));
   at::Tensor hidden = at::ones({q.size(1), k.size(1)}, at::kBool).triu(seen_by_first);
-  if (window > 0) hidden = hidden.logical_or(at::ones({q.size(1), k.size(1)}, at::kBool).tril(seen_by_first - 1 - window));
+  if (window > 0)
+    hidden = hidden.logical_or(at::ones({q.size(1), k.size(1)}, at::kBool).tril(seen_by_first - 1 - window));
   return at::matmul(scores.masked_fill(hidden, -INFINITY).softmax(-1), values);
 }
 
@@ -66,7 +67,9 @@ struct Model {
     const Family& family = config.family();
     for (std::int64_t l = 0; l < config.num_hidden_layers; ++l) {
       const auto weight = [&](const char* name) { return this->at(fmt::format("model.layers.{}.{}.weight", l, name)); };
-      const auto norm = [&](const at::Tensor& y, const char* name) { return rms_norm(y, weight(name), config.rms_norm_eps); };
+      const auto norm = [&](const at::Tensor& y, const char* name) {
+        return rms_norm(y, weight(name), config.rms_norm_eps);
+      };
       const auto project = [&](const at::Tensor& y, const char* name) {
         const at::Tensor product = at::matmul(y, weight(name).t());
         const auto bias = weights.find(fmt::format("model.layers.{}.{}.bias", l, name));
@@ -90,7 +93,8 @@ struct Model {
       const at::Tensor output = project(attended.transpose(0, 1).reshape({length, -1}), "self_attn.o_proj");
       x = x + (family.norms_after ? norm(output, "post_attention_layernorm") : output);
       const at::Tensor mid = family.norms_after ? x : norm(x, "post_attention_layernorm");
-      const at::Tensor mlp = project(swiglu(project(mid, "mlp.gate_proj"), project(mid, "mlp.up_proj")), "mlp.down_proj");
+      const at::Tensor mlp =
+          project(swiglu(project(mid, "mlp.gate_proj"), project(mid, "mlp.up_proj")), "mlp.down_proj");
       x = x + (family.norms_after ? norm(mlp, "post_feedforward_layernorm") : mlp);
     }
     const char* head = config.tie_word_embeddings ? "model.embed_tokens.weight" : "lm_head.weight";
@@ -116,9 +120,8 @@ inline Model model_of(const Decoder& decoder, bool exact_rotary = false) {
   for (const auto& [name, window] : decoder.named_weights()) {
     model.weights[name] = window.detach().to(at::kDouble, /*non_blocking=*/false, /*copy=*/true).requires_grad_(true);
   }
-  model.rotary = exact_rotary
-                     ? exact_rotary_table(config.max_position_embeddings, config.head_dim, config.rope_theta)
-                     : rotary_table(config.max_position_embeddings, config, at::kDouble);
+  model.rotary = exact_rotary ? exact_rotary_table(config.max_position_embeddings, config.head_dim, config.rope_theta)
+                              : rotary_table(config.max_position_embeddings, config, at::kDouble);
   return model;
 }
 

@@ -60,14 +60,17 @@ TEST_F(RolloutTest, StatisticsAreThoseOfTheReferencesLogits) {
   const auto prompts = random_prompts(6, 3, 2);
   const double temperature = 0.8;
   const reference::Model plain = reference::model_of(*decoder_);
-  const auto rollouts = model_.rollout({prompts, {.temperature = temperature, .top_p = 0.9, .top_k = 20, .max_new_tokens = 30}, 8});
+  const auto rollouts =
+      model_.rollout({prompts, {.temperature = temperature, .top_p = 0.9, .top_k = 20, .max_new_tokens = 30}, 8});
   const torch::NoGradGuard no_grad;
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     for (const Rollout& rollout : rollouts[p]) {
       std::vector<TokenId> tokens = prompts[p].tokens;
       tokens.insert(tokens.end(), rollout.tokens.begin(), rollout.tokens.end() - 1);
       const auto count = static_cast<std::int64_t>(rollout.tokens.size());
-      const at::Tensor logprobs = (plain.logits(tokens).narrow(0, static_cast<std::int64_t>(prompts[p].tokens.size()) - 1, count) / temperature).log_softmax(-1);
+      const at::Tensor logprobs =
+          (plain.logits(tokens).narrow(0, static_cast<std::int64_t>(prompts[p].tokens.size()) - 1, count) / temperature)
+              .log_softmax(-1);
       const at::Tensor probabilities = logprobs.exp();
       const at::Tensor entropy = -(probabilities * logprobs).sum(-1);
       const at::Tensor self_certainty = -logprobs.mean(-1) - std::log(37.0);
@@ -100,10 +103,13 @@ void expect_greedy_is_arg_max(const std::shared_ptr<Decoder>& decoder) {
 }
 
 TEST_F(RolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) {
-  for (const bool tied : {false, true}) expect_greedy_is_arg_max(random_decoder(odd_config(3, 1, 20, tied), at::kFloat, 33));
+  for (const bool tied : {false, true})
+    expect_greedy_is_arg_max(random_decoder(odd_config(3, 1, 20, tied), at::kFloat, 33));
 }
 
-TEST_P(FamilyRolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) { expect_greedy_is_arg_max(decoder_); }
+TEST_P(FamilyRolloutTest, GreedyDecodingWithACacheIsTheArgMaxOfFullForwardPasses) {
+  expect_greedy_is_arg_max(decoder_);
+}
 
 TEST_P(FamilyRolloutTest, BatchSizeAndThreadsChangeNoBit) {
   const auto prompts = random_prompts(16, 4, 4);
@@ -137,7 +143,8 @@ TEST_F(RolloutTest, BatchSizeOrderAndThreadsChangeNoBit) {
       const Rollout& b = wanted[p][s];
       tokens += a.tokens.size();
       other_tokens += a.tokens != b.tokens || a.truncated != b.truncated;
-      other_bits += a.logprob != b.logprob || a.entropy != b.entropy || a.self_certainty != b.self_certainty || a.gap != b.gap;
+      other_bits +=
+          a.logprob != b.logprob || a.entropy != b.entropy || a.self_certainty != b.self_certainty || a.gap != b.gap;
     }
   };
   for (const int threads : {1, 2, 3}) {
@@ -214,7 +221,8 @@ TEST_F(RolloutTest, AResponseEndsAtItsFirstEndTokenAndIsTruncatedOnlyWithoutOne)
   config.eos_token_ids = {0, 11, 30};
   TorchModel model(random_decoder(config, at::kFloat, 34), {});
   const auto prompts = random_prompts(30, 8, 7);
-  const auto rollouts = model.rollout({prompts, {.max_new_tokens = 12}, 3, /*max_active=*/16});  // far more samples than slots
+  const auto rollouts =
+      model.rollout({prompts, {.max_new_tokens = 12}, 3, /*max_active=*/16});  // far more samples than slots
   std::size_t truncated = 0, ended = 0;
   for (const auto& group : rollouts) {
     ASSERT_EQ(group.size(), 8u);

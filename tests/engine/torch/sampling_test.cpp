@@ -72,7 +72,8 @@ TEST_P(VocabularyTest, StatisticsEqualDoublePrecision) {
         EXPECT_NEAR(token.statistics.logprob, wanted, 1e-6 * std::max(1.0, std::abs(wanted))) << where;
         EXPECT_LE(token.statistics.logprob, 0.0f) << where;
         EXPECT_NEAR(token.statistics.entropy, exact.entropy, 2e-6 * std::max(1.0, exact.entropy)) << where;
-        EXPECT_NEAR(token.statistics.self_certainty, exact.self_certainty, 2e-6 * std::max(1.0, exact.self_certainty)) << where;
+        EXPECT_NEAR(token.statistics.self_certainty, exact.self_certainty, 2e-6 * std::max(1.0, exact.self_certainty))
+            << where;
         EXPECT_NEAR(token.statistics.gap, exact.gap, 1e-6) << where;
       }
     }
@@ -92,7 +93,8 @@ TEST_P(VocabularyTest, EvenlySpacedUniformsVisitEachTokenAsOftenAsItsProbability
     last = id;
     ++seen[static_cast<std::size_t>(id)];
   }
-  for (std::size_t v = 0; v < logits.size(); ++v) ASSERT_NEAR(seen[v], draws * exact.probability[v], 1.01) << "token " << v;
+  for (std::size_t v = 0; v < logits.size(); ++v)
+    ASSERT_NEAR(seen[v], draws * exact.probability[v], 1.01) << "token " << v;
 }
 
 INSTANTIATE_TEST_SUITE_P(Vocabularies, VocabularyTest, testing::Values(1, 2, 37, 4096, 151936));
@@ -104,8 +106,9 @@ TEST(SampleToken, FrequenciesOfKeyedDrawsPassAChiSquareTest) {
     const Exact exact(logits, temperature);
     std::vector<int> seen(logits.size(), 0);
     for (int i = 0; i < kDraws; ++i) {
-      const double uniform = base::token_uniform(99, static_cast<std::uint64_t>(i / 64), static_cast<std::uint32_t>(i % 8),
-                                                 static_cast<std::uint32_t>(i / 8 % 8));
+      const double uniform =
+          base::token_uniform(99, static_cast<std::uint64_t>(i / 64), static_cast<std::uint32_t>(i % 8),
+                              static_cast<std::uint32_t>(i / 8 % 8));
       ++seen[static_cast<std::size_t>(draw(logits, {.temperature = temperature}, uniform).id)];
     }
     double chi_square = 0;
@@ -123,7 +126,8 @@ TEST(SampleToken, FrequenciesOfKeyedDrawsPassAChiSquareTest) {
 std::vector<std::size_t> allowed(const Exact& exact, const SamplingOptions& options) {
   std::vector<std::size_t> order(exact.probability.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
-  std::stable_sort(order.begin(), order.end(), [&](auto a, auto b) { return exact.probability[a] > exact.probability[b]; });
+  std::stable_sort(order.begin(), order.end(),
+                   [&](auto a, auto b) { return exact.probability[a] > exact.probability[b]; });
   if (options.top_k > 0) order.resize(std::min(order.size(), static_cast<std::size_t>(options.top_k)));
   double total = 0, running = 0;
   for (const std::size_t v : order) total += exact.probability[v];
@@ -156,8 +160,8 @@ TEST(SampleToken, TopKAndTopPLeaveTheSetThatBruteForceLeaves) {
           }
           for (std::size_t v = 0; v < logits.size(); ++v) {
             const bool kept = std::binary_search(wanted.begin(), wanted.end(), v);
-            ASSERT_NEAR(seen[v], kept ? kDraws * exact.probability[v] / mass : 0, kept ? 1.01 : 0)
-                << fmt::format("token {} of {}, top-k {}, top-p {}, temperature {}", v, vocabulary, top_k, top_p, temperature);
+            ASSERT_NEAR(seen[v], kept ? kDraws * exact.probability[v] / mass : 0, kept ? 1.01 : 0) << fmt::format(
+                "token {} of {}, top-k {}, top-p {}, temperature {}", v, vocabulary, top_k, top_p, temperature);
           }
         }
       }
@@ -202,7 +206,8 @@ TEST(SampleToken, AUniformJustBelowOneNeverGivesATokenWithoutProbability) {
   for (const std::int64_t vocabulary : {2, 37, 151936}) {
     std::vector<float> logits = random_logits(vocabulary, 1.0, 5);
     logits.back() = -1e4f;
-    for (const SamplingOptions& options : {SamplingOptions{}, SamplingOptions{.top_p = 0.999}, SamplingOptions{.top_k = 2}}) {
+    for (const SamplingOptions& options :
+         {SamplingOptions{}, SamplingOptions{.top_p = 0.999}, SamplingOptions{.top_k = 2}}) {
       EXPECT_LT(draw(logits, options, 1 - 0x1p-53).id, vocabulary - 1);
     }
   }

@@ -18,7 +18,8 @@ Outcome train(const ModelConfig& config, int threads, std::size_t prompts, int s
   TorchModel model(decoder, {});
   base::Random random{52};
   std::vector<Prompt> all;
-  for (std::size_t i = 0; i < prompts; ++i) all.push_back({random_tokens(random, random.between(1, 20), config.vocab_size), i, samples});
+  for (std::size_t i = 0; i < prompts; ++i)
+    all.push_back({random_tokens(random, random.between(1, 20), config.vocab_size), i, samples});
   Outcome outcome;
   for (std::uint64_t step = 0; step < 3; ++step) {
     outcome.rollouts = model.rollout({all, {.max_new_tokens = 24}, step});
@@ -27,9 +28,11 @@ Outcome train(const ModelConfig& config, int threads, std::size_t prompts, int s
       groups.push_back({all[i].tokens, {}});
       for (const Rollout& rollout : outcome.rollouts[i]) groups.back().responses.push_back(rollout.tokens);
     }
-    model.accumulate_gradient(groups, 1.0, 4096, [](std::size_t first, std::size_t, std::span<const float>, std::span<float> gradient) {
-      for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(first + i)) / 1000;
-    });
+    model.accumulate_gradient(groups, 1.0, 4096,
+                              [](std::size_t first, std::size_t, std::span<const float>, std::span<float> gradient) {
+                                for (std::size_t i = 0; i < gradient.size(); ++i)
+                                  gradient[i] = std::sin(static_cast<float>(first + i)) / 1000;
+                              });
     outcome.norm = model.optimizer_step({.learning_rate = 1e-3});
   }
   outcome.weights = decoder->weights().clone();
@@ -77,9 +80,11 @@ TEST(Threads, TheNormOfALargeGradientIsTheSameForAnyNumber) {
     TorchModel model(decoder, {});
     base::Random random{56};
     const SharedPromptBatch group = random_group(random, 5, {24, 3, 11, 17}, config.vocab_size);
-    model.accumulate_gradient(std::span(&group, 1), 1.0, 4096, [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
-      for (std::size_t i = 0; i < gradient.size(); ++i) gradient[i] = std::sin(static_cast<float>(i));
-    });
+    model.accumulate_gradient(std::span(&group, 1), 1.0, 4096,
+                              [](std::size_t, std::size_t, std::span<const float>, std::span<float> gradient) {
+                                for (std::size_t i = 0; i < gradient.size(); ++i)
+                                  gradient[i] = std::sin(static_cast<float>(i));
+                              });
     const double norm = model.optimizer_step({.learning_rate = 1e-3, .epsilon = 1.0, .clip = 1e-3});
     return std::pair(norm, decoder->weights().clone());
   };
@@ -94,19 +99,23 @@ TEST(Threads, TheNormOfALargeGradientIsTheSameForAnyNumber) {
 TEST(Threads, TheKernelsGiveTheSameBytesForAnyNumber) {
   base::Random random{53};
   std::vector<SharedPromptBatch> groups;
-  for (int i = 0; i < 40; ++i) groups.push_back(random_group(random, random.between(1, 20), {24, 3, 11, 1, 17, 24}, 37));
+  for (int i = 0; i < 40; ++i)
+    groups.push_back(random_group(random, random.between(1, 20), {24, 3, 11, 1, 17, 24}, 37));
   const auto batches = pack(groups, 1 << 20, 37);
   const PackedBatch& batch = batches[0];
   const kernels::HeadShape shape{4, 2, 12};
   at::manual_seed(54);
   const auto options = at::TensorOptions().dtype(at::kFloat);
-  const at::Tensor qkv = at::randn({batch.rows(), shape.qkv_width()}, options), x = at::randn({batch.rows(), 40}, options);
-  const at::Tensor weight = at::rand({40}, options), query_weight = at::rand({12}, options), key_weight = at::rand({12}, options);
+  const at::Tensor qkv = at::randn({batch.rows(), shape.qkv_width()}, options),
+                   x = at::randn({batch.rows(), 40}, options);
+  const at::Tensor weight = at::rand({40}, options), query_weight = at::rand({12}, options),
+                   key_weight = at::rand({12}, options);
   const RotaryTable table = rotary_table(64, odd_config(), at::kFloat);
   const auto run = [&](int threads) {
     const ThreadCount scope(threads);
     std::vector<at::Tensor> leaves;
-    for (const at::Tensor& t : {qkv, x, weight, query_weight, key_weight}) leaves.push_back(t.clone().requires_grad_(true));
+    for (const at::Tensor& t : {qkv, x, weight, query_weight, key_weight})
+      leaves.push_back(t.clone().requires_grad_(true));
     const at::Tensor prepared =
         prepare_heads(leaves[0], leaves[3], leaves[4], batch, table, shape, HeadNorm::kPerHead, 1e-6);
     const at::Tensor attended = attention(prepared, batch, shape);
@@ -120,7 +129,8 @@ TEST(Threads, TheKernelsGiveTheSameBytesForAnyNumber) {
   const auto one = run(1);
   for (const int threads : {2, 3, 4}) {
     const auto other = run(threads);
-    for (std::size_t i = 0; i < one.size(); ++i) EXPECT_TRUE(same_bytes(one[i], other[i])) << "result " << i << ", " << threads << " threads";
+    for (std::size_t i = 0; i < one.size(); ++i)
+      EXPECT_TRUE(same_bytes(one[i], other[i])) << "result " << i << ", " << threads << " threads";
   }
 }
 

@@ -11,7 +11,8 @@ namespace {
 template <int kQueries, int kEach>
 void launch(const DecodeArguments& a, cudaStream_t stream) {
   const int copies = a.query_heads / a.key_heads;
-  const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(a.key_heads), static_cast<unsigned>((copies + kQueries - 1) / kQueries));
+  const dim3 grid(static_cast<unsigned>(a.rows), static_cast<unsigned>(a.key_heads),
+                  static_cast<unsigned>((copies + kQueries - 1) / kQueries));
   decode_attention<kQueries, kEach><<<grid, kWarp * kWarps, 0, stream>>>(a);
 }
 

@@ -23,7 +23,8 @@ __global__ void __launch_bounds__(kWarp* kWarps) decode_attention(DecodeArgument
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   const std::int64_t row = blockIdx.x;
   const int key_head = blockIdx.y, copies = a.query_heads / a.key_heads;
-  const int first_query = key_head * copies + blockIdx.z * kQueries, queries = min(kQueries, copies - static_cast<int>(blockIdx.z) * kQueries);
+  const int first_query = key_head * copies + blockIdx.z * kQueries,
+            queries = min(kQueries, copies - static_cast<int>(blockIdx.z) * kQueries);
   const std::int64_t key_width = static_cast<std::int64_t>(a.key_heads) * a.width;
   const float* prepared = a.prepared + row * (a.query_heads * a.width + 2 * key_width);
   const float* new_key = prepared + a.query_heads * a.width + key_head * a.width;

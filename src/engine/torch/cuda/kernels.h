@@ -18,7 +18,7 @@ at::Tensor sample_rows(const at::Tensor& logits, const at::Tensor& uniforms, con
 /// Float rows on a GPU, heads of at most 256 numbers.
 bool can_decode_attention(const at::Tensor& prepared, kernels::HeadShape shape);
 /// As plain::decode_attention, reading the prompt's keys and values where they are: no copy for each of its sequences.
-at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows, kernels::HeadShape shape,
-                            std::int64_t window);
+at::Tensor decode_attention(const at::Tensor& prepared, const DeviceCache& cache, const DecodeRows& rows,
+                            kernels::HeadShape shape, std::int64_t window);
 
 }  // namespace whet::engine::cuda

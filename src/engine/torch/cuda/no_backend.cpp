@@ -7,8 +7,10 @@
 namespace whet::engine::cuda {
 
 int device_count(const std::string& device) {
-  base::user_error("device", "'{}', but this engine was built with PyTorch {}, which has no CUDA; want cpu, or a build with "
-                   "another PyTorch (docs/installing.md)", device, TORCH_VERSION);
+  base::user_error("device",
+                   "'{}', but this engine was built with PyTorch {}, which has no CUDA; want cpu, or a build with "
+                   "another PyTorch (docs/installing.md)",
+                   device, TORCH_VERSION);
 }
 
 std::string description() { return {}; }

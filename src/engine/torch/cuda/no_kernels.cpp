@@ -11,7 +11,8 @@ at::Tensor sample_rows(const at::Tensor&, const at::Tensor&, const SamplingOptio
 }
 
 bool can_decode_attention(const at::Tensor&, kernels::HeadShape) { return false; }
-at::Tensor decode_attention(const at::Tensor&, const DeviceCache&, const DecodeRows&, kernels::HeadShape, std::int64_t) {
+at::Tensor decode_attention(const at::Tensor&, const DeviceCache&, const DecodeRows&, kernels::HeadShape,
+                            std::int64_t) {
   throw std::logic_error("this build has no CUDA kernels");
 }
 

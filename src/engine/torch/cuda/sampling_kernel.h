@@ -24,7 +24,8 @@ struct Top {
 };
 
 __device__ Top join(const Top& a, const Top& b) {
-  if (b.largest > a.largest || (b.largest == a.largest && b.best < a.best)) return {b.largest, b.best, fmaxf(b.second, a.largest)};
+  if (b.largest > a.largest || (b.largest == a.largest && b.best < a.best))
+    return {b.largest, b.best, fmaxf(b.second, a.largest)};
   return {a.largest, a.best, fmaxf(a.second, b.largest)};
 }
 
@@ -58,7 +59,8 @@ struct Stretches {
   float shifted[kMaxStretches];
 };
 
-__device__ void sum_stretch(const float* row, int begin, int vocabulary, float inverse_temperature, int lane, int stretch, Stretches& out) {
+__device__ void sum_stretch(const float* row, int begin, int vocabulary, float inverse_temperature, int lane,
+                            int stretch, Stretches& out) {
   float values[kEach];
   Top top = {-CUDART_INF_F, vocabulary, -CUDART_INF_F};
   WHET_UNROLL
@@ -123,15 +125,19 @@ __global__ void __launch_bounds__(kWarp* kWarps) sample_rows(SampleArguments a) 
   const int vocabulary = static_cast<int>(a.vocabulary), count = (vocabulary + kStretch - 1) / kStretch;
   const float* row = a.logits + blockIdx.x * a.vocabulary;
   const float inverse_temperature = static_cast<float>(1.0 / a.temperature);
-  for (int s = warp; s < count; s += kWarps) sum_stretch(row, s * kStretch, vocabulary, inverse_temperature, lane, s, stretches);
+  for (int s = warp; s < count; s += kWarps)
+    sum_stretch(row, s * kStretch, vocabulary, inverse_temperature, lane, s, stretches);
   __syncthreads();
   if (warp != 0) return;
 
   Top top = {-CUDART_INF_F, vocabulary, -CUDART_INF_F};
-  for (int s = lane; s < count; s += kWarp) top = join(top, {stretches.largest[s], stretches.best[s], stretches.second[s]});
+  for (int s = lane; s < count; s += kWarp)
+    top = join(top, {stretches.largest[s], stretches.best[s], stretches.second[s]});
   top = join_lanes(top);
   // From a stretch's largest to the row's: (l - row's) = (l - stretch's) + below.
-  const auto below = [&](int s) { return static_cast<double>((stretches.largest[s] - top.largest) * inverse_temperature); };
+  const auto below = [&](int s) {
+    return static_cast<double>((stretches.largest[s] - top.largest) * inverse_temperature);
+  };
   const auto mass = [&](int s) { return stretches.exponentials[s] * exp(below(s)); };
   double exponentials = 0, weighted = 0, shifted = 0;
   for (int s = lane; s < count; s += kWarp) {

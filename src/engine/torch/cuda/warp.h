@@ -10,8 +10,8 @@
 namespace whet::engine::cuda {
 namespace {
 
-constexpr int kWarp = 32;   // threads that run in step
-constexpr int kWarps = 8;   // of a block
+constexpr int kWarp = 32;  // threads that run in step
+constexpr int kWarps = 8;  // of a block
 constexpr unsigned kAll = 0xffffffffu;
 
 template <class T>
