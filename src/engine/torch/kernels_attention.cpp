@@ -2,19 +2,19 @@
 //
 // A thread takes one group and one key head, so that the keys of a shared prompt are laid out once for all responses and
 // their gradients are summed in a fixed order. Products run on register tiles of 8 queries x 16 numbers.
-#include <algorithm>
 #include <cmath>
 #include <cstring>
 #include <vector>
 
 #include "engine/torch/kernels.h"
 #include "engine/torch/parallel.h"
+#include "engine/torch/score_rows.h"
 #include "engine/torch/simd_math.h"
 
 namespace whet::engine::kernels {
 namespace {
 
-constexpr std::int64_t kTile = 16;
+constexpr std::int64_t kTile = kScores;
 constexpr std::int64_t kQueries = 8;
 
 std::int64_t padded(std::int64_t n) { return (n + kTile - 1) / kTile * kTile; }
@@ -61,51 +61,6 @@ WHET_INLINE void add_outer(const T* a, std::int64_t a_stride, const T* b, std::i
       std::memcpy(row, sum, sizeof(sum));
     }
   }
-}
-
-/// Hides what a query does not see: all but [first, visible) of scores [begin, end), whole tiles that hold both.
-template <class T>
-WHET_INLINE void hide(T* scores, std::int64_t begin, std::int64_t first, std::int64_t visible, std::int64_t end) {
-  const auto hide_tile = [&](std::int64_t j) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kTile; ++t) {
-      scores[j + t] = j + t >= first && j + t < visible ? scores[j + t] : -std::numeric_limits<T>::infinity();
-    }
-  };
-  for (std::int64_t j = begin; j < first; j += kTile) hide_tile(j);
-  for (std::int64_t j = std::max(begin, visible / kTile * kTile); j < end; j += kTile) hide_tile(j);
-}
-
-/// The largest of [begin, end), whole tiles.
-template <class T>
-WHET_INLINE T largest_of(const T* scores, std::int64_t begin, std::int64_t end) {
-  T lanes[kTile];
-  std::fill(lanes, lanes + kTile, -std::numeric_limits<T>::infinity());
-  for (std::int64_t j = begin; j < end; j += kTile) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kTile; ++t) lanes[t] = scores[j + t] > lanes[t] ? scores[j + t] : lanes[t];
-  }
-  T largest = lanes[0];
-#pragma omp simd reduction(max : largest)
-  for (std::int64_t t = 0; t < kTile; ++t) largest = lanes[t] > largest ? lanes[t] : largest;
-  return largest;
-}
-
-/// Scores [begin, end), whole tiles, become e^(score - shift); their sum.
-template <class T>
-WHET_INLINE T exponentials(T* scores, std::int64_t begin, std::int64_t end, T shift) {
-  T lanes[kTile] = {};
-  for (std::int64_t j = begin; j < end; j += kTile) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kTile; ++t) {
-      scores[j + t] = fast_exp(scores[j + t] - shift);
-      lanes[t] += scores[j + t];
-    }
-  }
-  T sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t t = 0; t < kTile; ++t) sum += lanes[t];
-  return sum;
 }
 
 /// The keys and values that the queries of one group see, for one key head, laid out for the products above.
@@ -212,9 +167,9 @@ WHET_INLINE void forward_job(const Job<T>& job, Laid<T>& laid, T* out, T* log_su
         for (std::int64_t u = 0; u < count; ++u) {
           T* score = laid.scores.data() + u * laid.capacity;
           const std::int64_t visible = segment.prefix_length + q + u + 1;
-          hide(score, from, job.first_seen(visible - 1), visible, end);
-          const T largest = largest_of(score, from, end);
-          const T sum = exponentials(score, from, end, largest);
+          hide(score + from, job.first_seen(visible - 1) - from, visible - from, end - from);
+          const T largest = largest_of(score + from, end - from);
+          const T sum = exponentials(score + from, end - from, largest);
           inverse[u] = T(1) / sum;
           log_sum[(row + u) * shape.query_heads + head] = largest + std::log(sum);
         }
@@ -296,9 +251,9 @@ WHET_INLINE void backward_job(const Job<T>& job, Laid<T>& laid, const T* d_out, 
           const T* o = out + (row + u) * shape.query_width() + head * shape.width;
           T delta = 0;
           for (std::int64_t c = 0; c < shape.width; ++c) delta += d_rows[u * shape.query_width() + c] * o[c];
-          hide(score, from, job.first_seen(visible - 1), visible, end);
+          hide(score + from, job.first_seen(visible - 1) - from, visible - from, end - from);
           // Rounding can put a score a hair above its own log-sum; fast_exp takes arguments up to a little above 0.
-          exponentials(score, from, end, log_sum[(row + u) * shape.query_heads + head]);
+          exponentials(score + from, end - from, log_sum[(row + u) * shape.query_heads + head]);
           for (std::int64_t j = from; j < end; j += kTile) {
 #pragma omp simd
             for (std::int64_t t = 0; t < kTile; ++t) d_score[j + t] = score[j + t] * (d_score[j + t] - delta);

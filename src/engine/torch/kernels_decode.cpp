@@ -10,12 +10,14 @@
 
 #include "engine/torch/kernels.h"
 #include "engine/torch/parallel.h"
+#include "engine/torch/score_rows.h"
 #include "engine/torch/simd_math.h"
 
 namespace whet::engine::kernels {
 namespace {
 
 constexpr std::int64_t kLanes = KeyValueCache::kTogether;
+static_assert(kLanes == kScores);
 /// Keys that all queries of a head meet before the next ones are read: 64 kB of keys at width 128.
 constexpr std::int64_t kChunk = 8 * kLanes;
 
@@ -46,43 +48,6 @@ WHET_INLINE void score_keys(const float* query, const float* keys, std::int64_t 
     score_blocks<kWidth, kBlocks>(query, keys + j * width, width, scores + j);
   }
   for (; j < end; j += kLanes) score_blocks<kWidth, 1>(query, keys + j * width, width, scores + j);
-}
-
-/// Hides what a query does not see: all but [first, end) of scores [0, count), whole vectors; only the first and the last hold any.
-WHET_INLINE void hide(float* scores, std::int64_t first, std::int64_t end, std::int64_t count) {
-  const auto hide_vector = [&](std::int64_t j) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kLanes; ++t) {
-      scores[j + t] = j + t >= first && j + t < end ? scores[j + t] : -std::numeric_limits<float>::infinity();
-    }
-  };
-  if (first > 0) hide_vector(0);
-  if (end < count) hide_vector(count - kLanes);
-}
-
-/// scores[0, count), whole vectors, become e^(score - largest); their sum.
-WHET_INLINE float exponentials(float* scores, std::int64_t count) {
-  float lanes[kLanes];
-  std::fill(lanes, lanes + kLanes, -std::numeric_limits<float>::infinity());
-  for (std::int64_t j = 0; j < count; j += kLanes) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kLanes; ++t) lanes[t] = scores[j + t] > lanes[t] ? scores[j + t] : lanes[t];
-  }
-  float largest = lanes[0];
-#pragma omp simd reduction(max : largest)
-  for (std::int64_t t = 0; t < kLanes; ++t) largest = lanes[t] > largest ? lanes[t] : largest;
-  std::fill(lanes, lanes + kLanes, 0.0f);
-  for (std::int64_t j = 0; j < count; j += kLanes) {
-#pragma omp simd
-    for (std::int64_t t = 0; t < kLanes; ++t) {
-      scores[j + t] = fast_exp(scores[j + t] - largest);
-      lanes[t] += scores[j + t];
-    }
-  }
-  float sum = 0;
-#pragma omp simd reduction(+ : sum)
-  for (std::int64_t t = 0; t < kLanes; ++t) sum += lanes[t];
-  return sum;
 }
 
 /// result += weight * value
@@ -146,7 +111,8 @@ WHET_INLINE void decode_head(const float* queries, std::int64_t count, std::int6
   score_run<kWidth>(queries, count, key_head, width, own, scores + prefix.scores(), scores_width);
   for (std::int64_t q = 0; q < count; ++q) {
     float* weights = scores + q * scores_width;
-    const float inverse = 1.0f / exponentials(weights, prefix.scores() + own.scores());
+    const std::int64_t all = prefix.scores() + own.scores();
+    const float inverse = 1.0f / exponentials(weights, all, largest_of(weights, all));
     const auto add_run = [&](const Seen& seen, const float* of_run, float* result) {
       add_values<kWidth>(of_run + (seen.begin - seen.first_block()),
                          seen.cache->values_of(key_head, width) + seen.begin * width, seen.end - seen.begin, width,
