@@ -178,10 +178,12 @@ def llama_cpp(tool):
     def llama(work, steps, folder):
         """llama-batched-bench: decoding without sampling. More sequences than it can hold at once are done in several goes."""
         import llama_model
+        if work.expected is None:
+            raise Failed("it writes every response to its limit, where the other programs' end by themselves")
         file = folder / f"{work.model.name}.gguf"
         if not file.exists():
             llama_model.convert(work.model, file)
-        seconds, parallel, tokens, memory = llama_model.batched_bench(run, tool, file, work, SAMPLES, steps)
+        seconds, tokens, memory, parallel = llama_model.batched_bench(run, tool, file, work, SAMPLES, steps)
         work.check(tokens)
         return {"rollout_seconds": seconds, "tokens": tokens, "memory": memory, "parallel": parallel}
     return llama
