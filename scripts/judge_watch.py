@@ -95,34 +95,29 @@ def average_making():
     yield "s11@2500", "majority-vote", "3.5e-4", 9, {"temperature": 0.6}
 
 
-def average_judging():
-    bases = ("s12@2500", "m12@2000", "sort-strong", "s12@1600", "sort-ask")
+def average_others(bases, seeds):
+    """What the average is judged on; `seeds`: of the runs at the usual rate, at a slow one, and at lower temperatures."""
+    usual, slow, cool = seeds
     for base in bases:
         for reward in ("majority-vote", "trajectory-entropy", "probability", "semantic-entropy"):
-            yield base, reward, "3.5e-4", 7, {}
+            yield base, reward, "3.5e-4", usual, {}
     for base in bases[:3]:
         for reward in ("token-entropy", "self-certainty"):
-            yield base, reward, "5e-5", 7, {}
+            yield base, reward, "5e-5", usual, {}
     for base in bases[:4]:
-        yield base, "majority-vote", "2.5e-4", 8, {}
+        yield base, "majority-vote", "2.5e-4", slow, {}
     for base in bases[:2]:
         for temperature in (0.6, 0.8):
-            yield base, "majority-vote", "3.5e-4", 10, {"temperature": temperature}
+            yield base, "majority-vote", "3.5e-4", cool, {"temperature": temperature}
+
+
+def average_judging():
+    yield from average_others(("s12@2500", "m12@2000", "sort-strong", "s12@1600", "sort-ask"), (7, 8, 10))
 
 
 def average_confirming():
     """More runs, on bases of a third pre-training, listed when those of average_judging had been judged."""
-    bases = ("s13@2500", "m13@2000", "sort-medium", "s13@1600")
-    for base in bases:
-        for reward in ("majority-vote", "trajectory-entropy", "probability", "semantic-entropy"):
-            yield base, reward, "3.5e-4", 11, {}
-        yield base, "majority-vote", "2.5e-4", 12, {}
-    for base in bases[:3]:
-        for reward in ("token-entropy", "self-certainty"):
-            yield base, reward, "5e-5", 11, {}
-    for base in bases[:2]:
-        for temperature in (0.6, 0.8):
-            yield base, "majority-vote", "3.5e-4", 13, {"temperature": temperature}
+    yield from average_others(("s13@2500", "m13@2000", "sort-medium", "s13@1600"), (11, 12, 13))
     yield "v12@2500", "self-verification", "3.5e-4", 11, {}
     yield "v12@2500", "self-verification", "3.5e-4", 11, {"verifier": "base"}
 

@@ -1,4 +1,4 @@
-// How many threads are worth starting.
+// What of the processor this process has: how many threads are worth starting, and the cache that cores share.
 #pragma once
 
 #include <cstdint>

@@ -65,7 +65,8 @@ std::string last_whole_line(const fs::path& path) {
   const std::string text = read_file(path);
   const std::size_t end = text.rfind('\n');
   if (end == std::string::npos || end == 0) return {};
-  return text.substr(text.rfind('\n', end - 1) + 1, end - text.rfind('\n', end - 1) - 1);
+  const std::size_t begin = text.rfind('\n', end - 1) + 1;  // 0 where it is the only one
+  return text.substr(begin, end - begin);
 }
 
 void write_file(const fs::path& path, std::string_view bytes) {

@@ -135,4 +135,25 @@ inline void add_transposed_times(const at::Tensor& dy, const at::Tensor& x, cons
   }
 }
 
+/// Where a head's weight gradient is summed up on the way back: straight in the place where the caller collects it, of
+/// which autograd then knows nothing; without such a place in a tensor of its own, if autograd wants one.
+struct HeadWeightGradient {
+  HeadWeightGradient(torch::autograd::AutogradContext* context, const at::Tensor& weight, const at::Tensor& hidden) {
+    const auto place = context->saved_data.find("weight_gradient");
+    is_placed = place != context->saved_data.end();
+    if (is_placed) {
+      sum = place->second.toTensor();
+    } else if (context->needs_input_grad(1)) {
+      sum = at::zeros(weight.sizes(), hidden.options());
+    }
+  }
+  static void keep_place(torch::autograd::AutogradContext* context, const HeadGradient& place) {
+    if (place.tensor.defined()) context->saved_data["weight_gradient"] = place.tensor;
+  }
+  bool is_wanted() const { return sum.defined(); }
+
+  at::Tensor sum;
+  bool is_placed = false;
+};
+
 }  // namespace whet::engine

@@ -90,7 +90,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     context->save_for_backward({hidden, weight, summaries});
     context->saved_data["temperature"] = temperature;
     // Not saved as a variable: it is written to on the way back, which autograd would take for a mistake.
-    if (weight_gradient.tensor.defined()) context->saved_data["weight_gradient"] = weight_gradient.tensor;
+    HeadWeightGradient::keep_place(context, weight_gradient);
     keep_batch(context, batch);
     return logprobs;
   }
@@ -102,13 +102,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const PackedBatch& batch = kept_batch(context);
     const at::Tensor d_logprobs = gradients[0].contiguous();
     at::Tensor d_hidden = at::empty_like(hidden);
-    // The sum over rows goes straight to where the weight's gradient is collected; without such a place, to one of its own.
-    const auto place = context->saved_data.find("weight_gradient");
-    const bool is_placed = place != context->saved_data.end();
-    const bool is_wanted = is_placed || context->needs_input_grad(1);
-    at::Tensor d_weight = is_placed   ? place->second.toTensor()
-                          : is_wanted ? at::zeros(weight.sizes(), hidden.options())
-                                      : at::Tensor();
+    const HeadWeightGradient d_weight(context, weight, hidden);
     const TargetsByRow targets(batch);
     const std::int64_t vocabulary = weight.size(0), chunk = rows_at_once(hidden.size(0), vocabulary);
     const at::Tensor place_of_logits = at::empty({chunk, vocabulary}, hidden.options());
@@ -131,10 +125,10 @@ struct TargetLogprobs : Function<TargetLogprobs> {
         });
       });
       times_plain(d_logits, weight, d_hidden.narrow(0, begin, rows));
-      if (is_wanted) add_transposed_times(d_logits, hidden.narrow(0, begin, rows), weight, d_weight);
+      if (d_weight.is_wanted()) add_transposed_times(d_logits, hidden.narrow(0, begin, rows), weight, d_weight.sum);
     }
     const at::Tensor none;
-    return {d_hidden, is_placed ? none : d_weight, none, none, none};
+    return {d_hidden, d_weight.is_placed ? none : d_weight.sum, none, none, none};
   }
 };
 

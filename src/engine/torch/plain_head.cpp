@@ -86,7 +86,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
          });
     context->save_for_backward({hidden, weight, at::cat(largest), at::cat(log_sums)});
     context->saved_data["temperature"] = temperature;
-    if (weight_gradient.tensor.defined()) context->saved_data["weight_gradient"] = weight_gradient.tensor;
+    HeadWeightGradient::keep_place(context, weight_gradient);
     keep_batch(context, batch);
     return at::cat(logprobs).index_select(0, tensors.target_places).to(hidden.scalar_type());
   }
@@ -96,12 +96,7 @@ struct TargetLogprobs : Function<TargetLogprobs> {
     const at::Tensor &hidden = saved[0], &weight = saved[1];
     const double temperature = context->saved_data["temperature"].toDouble();
     const BatchTensors& tensors = tensors_of(kept_batch(context), hidden.device());
-    const auto place = context->saved_data.find("weight_gradient");
-    const bool is_placed = place != context->saved_data.end();
-    const bool is_wanted = is_placed || context->needs_input_grad(1);
-    at::Tensor d_weight = is_placed   ? place->second.toTensor()
-                          : is_wanted ? at::zeros(weight.sizes(), hidden.options())
-                                      : at::Tensor();
+    const HeadWeightGradient d_weight(context, weight, hidden);
     at::Tensor d_hidden = at::empty_like(hidden);
     // In the order of the head rows.
     at::Tensor d_targets = at::empty_like(gradients[0]);
@@ -120,10 +115,10 @@ struct TargetLogprobs : Function<TargetLogprobs> {
                .mul_(factors.neg().unsqueeze(1));
            d.index_put_({rows, ids}, d_here.to(d.scalar_type()), /*accumulate=*/true);
            times_plain(d, weight, d_hidden.narrow(0, begin, count));
-           if (is_wanted) add_transposed_times(d, hidden.narrow(0, begin, count), weight, d_weight);
+           if (d_weight.is_wanted()) add_transposed_times(d, hidden.narrow(0, begin, count), weight, d_weight.sum);
          });
     const at::Tensor none;
-    return {d_hidden, is_placed ? none : d_weight, none, none, none};
+    return {d_hidden, d_weight.is_placed ? none : d_weight.sum, none, none, none};
   }
 };
 

@@ -115,12 +115,7 @@ TEST(BFloat16, SamplesATokenWithTheProbabilityThatTrainingComputes) {
     for (const std::int64_t length : {1, 7, 20, 3})
       prompts.push_back({random_tokens(random, length, 37), prompts.size(), 5});
     const auto rollouts = model.rollout({prompts, {.max_new_tokens = 30}, 5});
-    std::vector<SharedPromptBatch> groups;
-    for (std::size_t p = 0; p < prompts.size(); ++p) {
-      groups.push_back({prompts[p].tokens, {}});
-      for (const Rollout& rollout : rollouts[p]) groups.back().responses.push_back(rollout.tokens);
-    }
-    const auto logprobs = model.logprobs(groups, 1.0);
+    const auto logprobs = model.logprobs(as_batches(prompts, rollouts), 1.0);
     for (std::size_t p = 0; p < prompts.size(); ++p) {
       for (std::size_t s = 0; s < rollouts[p].size(); ++s) {
         for (std::size_t t = 0; t < rollouts[p][s].tokens.size(); ++t, ++tokens) {

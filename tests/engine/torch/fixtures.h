@@ -82,6 +82,19 @@ inline SharedPromptBatch random_group(base::Random& random, std::int64_t prompt,
   return group;
 }
 
+/// A prompt with what was sampled for it, as training and log-probabilities take it.
+inline SharedPromptBatch as_batch(const Prompt& prompt, const std::vector<Rollout>& rollouts) {
+  SharedPromptBatch group{prompt.tokens, {}};
+  for (const Rollout& rollout : rollouts) group.responses.push_back(rollout.tokens);
+  return group;
+}
+inline std::vector<SharedPromptBatch> as_batches(const std::vector<Prompt>& prompts,
+                                                 const std::vector<std::vector<Rollout>>& rollouts) {
+  std::vector<SharedPromptBatch> groups;
+  for (std::size_t p = 0; p < prompts.size(); ++p) groups.push_back(as_batch(prompts[p], rollouts[p]));
+  return groups;
+}
+
 /// Groups in which each case occurs: responses of one token (no row of their own), a prompt longer than its responses and
 /// shorter, many responses, a group of one.
 inline std::vector<SharedPromptBatch> varied_groups(std::uint64_t seed, std::int64_t vocabulary) {

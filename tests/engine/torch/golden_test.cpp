@@ -160,12 +160,7 @@ TEST_P(GoldenTest, ASampledTokensLogprobIsTheUpdates) {
   std::vector<Prompt> prompts;
   for (const auto& sequence : golden.sequences) prompts.push_back({sequence, prompts.size(), 4});
   const auto rollouts = model.rollout({prompts, {.max_new_tokens = 20}, 5});
-  std::vector<SharedPromptBatch> groups;
-  for (std::size_t p = 0; p < prompts.size(); ++p) {
-    groups.push_back({prompts[p].tokens, {}});
-    for (const Rollout& rollout : rollouts[p]) groups.back().responses.push_back(rollout.tokens);
-  }
-  const auto logprobs = model.logprobs(groups, 1.0);
+  const auto logprobs = model.logprobs(as_batches(prompts, rollouts), 1.0);
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     for (std::size_t s = 0; s < rollouts[p].size(); ++s) {
       for (std::size_t t = 0; t < rollouts[p][s].tokens.size(); ++t) {

@@ -24,12 +24,7 @@ float sampled_difference(TorchModel& model, const std::vector<std::vector<TokenI
   std::vector<Prompt> prompts;
   for (const auto& sequence : sequences) prompts.push_back({sequence, prompts.size(), 6});
   const auto rollouts = model.rollout({prompts, {.max_new_tokens = 16}, 11});
-  std::vector<SharedPromptBatch> groups;
-  for (std::size_t p = 0; p < prompts.size(); ++p) {
-    groups.push_back({prompts[p].tokens, {}});
-    for (const Rollout& rollout : rollouts[p]) groups.back().responses.push_back(rollout.tokens);
-  }
-  const auto logprobs = model.logprobs(groups, 1.0);
+  const auto logprobs = model.logprobs(as_batches(prompts, rollouts), 1.0);
   float worst = 0;
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     for (std::size_t s = 0; s < rollouts[p].size(); ++s) {

@@ -102,10 +102,10 @@ TEST(Product, MayAddToItsOwnInput) {
   EXPECT_TRUE(same_bytes(y, transposed(x, w, residual)));
 }
 
-TEST(Product, GivesARowTheSameBytesWhateverStandsBesideIt) {
-  at::manual_seed(63);
+/// Of weights in this type.
+void expect_rows_do_not_see_each_other(at::ScalarType weights) {
   for (const Shape& s : kShapes) {
-    const at::Tensor x = random_floats({s.rows, s.inner}), w = random_floats({s.columns, s.inner}),
+    const at::Tensor x = random_floats({s.rows, s.inner}), w = random_floats({s.columns, s.inner}).to(weights),
                      dy = random_floats({s.rows, s.columns});
     const at::Tensor y = transposed(x, w), dx = plain(dy, w);
     for (const std::int64_t row : {std::int64_t{0}, s.rows / 2, s.rows - 1}) {
@@ -115,6 +115,11 @@ TEST(Product, GivesARowTheSameBytesWhateverStandsBesideIt) {
     const std::int64_t some = (s.rows + 2) / 3;
     EXPECT_TRUE(same_bytes(transposed(x.narrow(0, s.rows - some, some), w), y.narrow(0, s.rows - some, some)));
   }
+}
+
+TEST(Product, GivesARowTheSameBytesWhateverStandsBesideIt) {
+  at::manual_seed(63);
+  expect_rows_do_not_see_each_other(at::kFloat);
 }
 
 TEST(Product, ReadsWeightsInBFloat16AsTheFloatsThatTheyAreWhereTheyAreWidened) {
@@ -196,17 +201,7 @@ TEST_F(BFloat16Product, RoundsToNearestAndTiesToEven) {
 }
 
 TEST_F(BFloat16Product, GivesARowTheSameBytesWhateverStandsBesideIt) {
-  for (const Shape& s : kShapes) {
-    const at::Tensor x = random_floats({s.rows, s.inner}), w = random_floats({s.columns, s.inner}).to(at::kBFloat16),
-                     dy = random_floats({s.rows, s.columns});
-    const at::Tensor y = transposed(x, w), dx = plain(dy, w);
-    for (const std::int64_t row : {std::int64_t{0}, s.rows / 2, s.rows - 1}) {
-      EXPECT_TRUE(same_bytes(transposed(x.narrow(0, row, 1), w), y.narrow(0, row, 1)));
-      EXPECT_TRUE(same_bytes(plain(dy.narrow(0, row, 1), w), dx.narrow(0, row, 1)));
-    }
-    const std::int64_t some = (s.rows + 2) / 3;
-    EXPECT_TRUE(same_bytes(transposed(x.narrow(0, s.rows - some, some), w), y.narrow(0, s.rows - some, some)));
-  }
+  expect_rows_do_not_see_each_other(at::kBFloat16);
 }
 
 TEST(Product, GivesTheSameBytesForAnyNumberOfThreads) {

@@ -28,19 +28,17 @@ TEST_P(ProfileTest, CountsTheWorkOfRolloutsAndUpdates) {
 
   Pass prefill, decode;
   double sampled = 0;
-  std::vector<SharedPromptBatch> groups;
+  const std::vector<SharedPromptBatch> groups = as_batches(prompts, rollouts);
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     const auto length = static_cast<std::int64_t>(prompts[p].tokens.size());
     prefill.rows += static_cast<double>(length);
     prefill.heads += 1;
     prefill.keys += work.keys(0, length);
-    groups.push_back({prompts[p].tokens, {}});
     for (const Rollout& rollout : rollouts[p]) {
       const auto inputs = static_cast<std::int64_t>(rollout.tokens.size()) - 1;
       decode.rows += static_cast<double>(inputs);
       decode.keys += work.keys(length, inputs);
       sampled += static_cast<double>(rollout.tokens.size());
-      groups.back().responses.push_back(rollout.tokens);
     }
   }
   decode.heads = decode.rows;

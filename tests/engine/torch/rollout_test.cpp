@@ -15,12 +15,6 @@ std::vector<Prompt> random_prompts(std::size_t count, int samples, std::uint64_t
   return prompts;
 }
 
-SharedPromptBatch as_batch(const Prompt& prompt, const std::vector<Rollout>& rollouts) {
-  SharedPromptBatch group{prompt.tokens, {}};
-  for (const Rollout& rollout : rollouts) group.responses.push_back(rollout.tokens);
-  return group;
-}
-
 class RolloutTest : public testing::Test {
  protected:
   std::shared_ptr<Decoder> decoder_ = random_decoder(odd_config(), at::kFloat, 31);

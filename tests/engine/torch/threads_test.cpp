@@ -23,12 +23,7 @@ Outcome train(const ModelConfig& config, int threads, std::size_t prompts, int s
   Outcome outcome;
   for (std::uint64_t step = 0; step < 3; ++step) {
     outcome.rollouts = model.rollout({all, {.max_new_tokens = 24}, step});
-    std::vector<SharedPromptBatch> groups;
-    for (std::size_t i = 0; i < prompts; ++i) {
-      groups.push_back({all[i].tokens, {}});
-      for (const Rollout& rollout : outcome.rollouts[i]) groups.back().responses.push_back(rollout.tokens);
-    }
-    model.accumulate_gradient(groups, 1.0, 4096,
+    model.accumulate_gradient(as_batches(all, outcome.rollouts), 1.0, 4096,
                               [](std::size_t first, std::size_t, std::span<const float>, std::span<float> gradient) {
                                 for (std::size_t i = 0; i < gradient.size(); ++i)
                                   gradient[i] = std::sin(static_cast<float>(first + i)) / 1000;
